@@ -1,0 +1,1 @@
+"""The node: JSON-RPC, contract ABIs, log decoding, transactions. The only room that knows web3."""

@@ -1,0 +1,114 @@
+"""What a currency network contract tells of itself when it is called."""
+
+import logging
+from dataclasses import dataclass
+from typing import Any
+
+from relay.addresses import Address, to_checksum
+from relay.chain import abi
+from relay.chain.errors import NodeRefused, NotANetwork
+from relay.chain.node import BlockTag, Node
+from relay.model import NetworkInfo
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """A trustline as the contract's ``getAccount(a, b)`` tells it, seen by ``a``.
+
+    Amounts are in the network's smallest unit, without the interest since ``mtime`` (Unix seconds); rates
+    are in 0.01 % per year. ``is_frozen`` is also true while the whole network is frozen. All zero: no trustline.
+    """
+
+    given: int
+    received: int
+    rate_given: int
+    rate_received: int
+    is_frozen: bool
+    mtime: int
+    balance: int
+
+
+def read_network(node: Node, address: Address, first_block: int | None = None) -> NetworkInfo:
+    """Return what the network contract says of itself at the head.
+
+    Without ``first_block`` the block of its deployment is looked for; see `find_first_block`.
+
+    Raises:
+        NotANetwork: if there is no contract at the address, or it does not answer like a currency network.
+        ChainError: if the node fails.
+
+    """
+    if not node.code(address):
+        raise NotANetwork(f"there is no contract at {to_checksum(address)}")
+    return NetworkInfo(
+        address=address,
+        name=_read(node, address, "name"),
+        symbol=_read(node, address, "symbol"),
+        decimals=_read(node, address, "decimals"),
+        fee_divisor=_read(node, address, "capacityImbalanceFeeDivisor"),
+        default_interest_rate=_read(node, address, "defaultInterestRate"),
+        custom_interests=_read(node, address, "customInterests"),
+        prevent_mediator_interests=_read(node, address, "preventMediatorInterests"),
+        is_frozen=_read(node, address, "isNetworkFrozen"),
+        first_block=find_first_block(node, address) if first_block is None else first_block,
+    )
+
+
+def find_first_block(node: Node, address: Address) -> int:
+    """Return the number of a block at or before the contract's first event.
+
+    Bisects over the contract's code for the block of its deployment. A node that keeps no old state cannot
+    tell; then the answer is the block after the last one that is known to lack the contract, 0 in the worst
+    case, and a line in the log says so.
+    """
+    absent, present = -1, node.head().number
+    while present - absent > 1:
+        middle = (absent + present) // 2
+        try:
+            exists = bool(node.code(address, middle))
+        except NodeRefused as refusal:
+            logger.warning(
+                "The node keeps no state of block %d (%s), so the first block of network %s is unknown: "
+                "starting at block %d. Configure it to start later.",
+                middle,
+                refusal.message,
+                to_checksum(address),
+                absent + 1,
+            )
+            return absent + 1
+        if exists:
+            present = middle
+        else:
+            absent = middle
+    return present
+
+
+def read_account(node: Node, network: Address, a: Address, b: Address, block: BlockTag = "latest") -> Account:
+    """Return the trustline of two users, seen by ``a``, as it was after ``block``."""
+    return Account(*_call(node, network, "getAccount", (a, b), block))
+
+
+def read_users(node: Node, network: Address, block: BlockTag = "latest") -> list[Address]:
+    """Return everybody who ever had a trustline, in the contract's order; closing removes nobody."""
+    (users,) = _call(node, network, "getUsers", (), block)
+    return [bytes.fromhex(user[2:]) for user in users]
+
+
+def _read(node: Node, network: Address, function: str) -> Any:
+    (value,) = _call(node, network, function, (), "latest")
+    return value
+
+
+def _call(
+    node: Node, network: Address, function: str, arguments: tuple[Any, ...], block: BlockTag
+) -> tuple[Any, ...]:
+    entry = abi.contract("CurrencyNetwork").entry("function", function)
+    try:
+        return abi.decode_result(entry, node.call(network, abi.encode_call(entry, arguments), block))
+    except NodeRefused as refusal:
+        reason = refusal.message
+    except ValueError as problem:
+        reason = str(problem)
+    raise NotANetwork(f"the contract at {to_checksum(network)} is no currency network: {function}: {reason}")
