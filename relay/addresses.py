@@ -3,7 +3,7 @@
 import re
 from functools import lru_cache
 
-from eth_utils import keccak
+from eth_utils.crypto import keccak
 
 _ADDRESS = re.compile(r"0x[0-9a-fA-F]{40}")
 

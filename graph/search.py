@@ -1,0 +1,379 @@
+"""The reference search: the best transfers in a credit network, found in the plainest exact way.
+
+It reads like the rules and is the measure for any faster search. Among several answers the best is the one
+with the lowest fees, then the fewest hops, then the path (from the sender) whose users' keys come first.
+
+How it is exact
+---------------
+A label is a walk that has reached a user. Labels are taken up in the order of their fees, so the first one
+to reach the target is the answer, provided no label was dropped that could have led to a better one.
+
+* Where a walk with lower fees can go wherever a dearer one can, the dearer may be dropped. That holds when
+  the sender pays (lower fees mean a smaller amount on every hop still to come) and in networks without fees.
+* When the receiver pays, a walk with lower fees carries *more*, and may not fit where a dearer one does. That
+  matters only if some trustline's capacity lies among the amounts in question. If one does, a label is dropped
+  only for another that moves the same amounts over a part of the same users.
+* Where mediators must not be left with interests to pay, the same cautious rule applies.
+
+The cautious rule can take exponential time, so a search has a budget of labels. When it is spent, the best
+path found with the bold rule is returned if there is one, marked as not proven to be the cheapest; it always
+executes.
+"""
+
+import heapq
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+import networkx as nx
+
+from graph.answers import NO_LIMITS, Found, Limits, NotFound, Reason, Result
+from graph.fees import forwardable
+from graph.network import NetworkGraph
+from graph.transfer import (
+    MAX_AMOUNT,
+    FeePayer,
+    ReceiverPays,
+    RuleBroken,
+    SenderPays,
+    Walk,
+    Walker,
+    replay,
+    walker_for,
+)
+from graph.trustline import User
+
+DEFAULT_BUDGET = 100_000
+"""How many labels a search takes up before it gives in."""
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class _Label:
+    """A walk from the near end to ``user``, ordered as answers are."""
+
+    fees: int
+    """What is certain so far: no continuation costs less."""
+    hops: int
+    path: tuple[User, ...]
+    """From the sender as far as walked (forwards), or from ``user`` on to the receiver (backwards)."""
+    walk: Walk = field(compare=False)
+
+
+def cheapest_transfer(
+    network: NetworkGraph,
+    sender: User,
+    receiver: User,
+    value: int,
+    at: int,
+    *,
+    fee_payer: FeePayer = FeePayer.SENDER,
+    limits: Limits = NO_LIMITS,
+    budget: int = DEFAULT_BUDGET,
+) -> Result:
+    """Return the cheapest transfer of ``value`` at the time ``at`` (Unix seconds), or why there is none.
+
+    ``value`` is what arrives (sender pays) or leaves (receiver pays), in the smallest unit.
+    """
+    obstacle = _obstacle(network, sender, receiver)
+    if obstacle is not None:
+        return NotFound(obstacle)
+    search = _Search(network, walker_for(fee_payer, network.rules), value, at, limits, budget)
+    found = search.between(sender, receiver)
+    if found is not None:
+        return found
+    if search.is_spent:
+        return NotFound(Reason.BUDGET)
+    return NotFound(_explain(network, sender, receiver, value, at, fee_payer, limits, budget))
+
+
+def largest_transfer(
+    network: NetworkGraph,
+    sender: User,
+    receiver: User,
+    at: int,
+    *,
+    max_hops: int | None = None,
+    budget: int = DEFAULT_BUDGET,
+) -> Result:
+    """Return the transfer with the largest value that ``sender`` can pay ``receiver`` now, bearing the fees.
+
+    One unit more finds no path. Where mediators must not be left with interests to pay, a larger value can
+    be possible although a smaller one is not; there the answer is a value that goes through while one more
+    does not, and the largest of all whenever the largest that capacities allow goes through.
+    """
+    obstacle = _obstacle(network, sender, receiver)
+    if obstacle is not None:
+        return NotFound(obstacle)
+    limits = Limits(max_hops=max_hops)
+    bound = _widest(network, sender, receiver, at, max_hops)
+    if bound == 0:
+        return NotFound(_explain(network, sender, receiver, 1, at, FeePayer.SENDER, limits, budget))
+
+    def attempt(value: int) -> Result:
+        return cheapest_transfer(network, sender, receiver, value, at, limits=limits, budget=budget)
+
+    best = attempt(bound)
+    if isinstance(best, Found) or not network.rules.prevent_mediator_interests:
+        return best
+    impossible = bound
+    value = bound // 2
+    while value and isinstance(best, NotFound):
+        best = attempt(value)
+        if isinstance(best, NotFound):
+            impossible, value = value, value // 2
+    while isinstance(best, Found) and impossible - best.transfer.value > 1:
+        middle = (impossible + best.transfer.value) // 2
+        result = attempt(middle)
+        if isinstance(result, Found):
+            best = result
+        else:
+            impossible = middle
+    return best
+
+
+def cheapest_closing(
+    network: NetworkGraph,
+    user: User,
+    other: User,
+    at: int,
+    *,
+    limits: Limits = NO_LIMITS,
+    budget: int = DEFAULT_BUDGET,
+) -> Result:
+    """Return the cheapest cycle that brings the balance between ``user`` and ``other`` to zero.
+
+    The cycle starts and ends at ``user``. Is ``user`` owed, it leaves over ``other`` and the receiver pays;
+    does ``user`` owe, it comes back over ``other`` and the sender pays. All hops count for fees and capacity.
+    Source: ``closeTrustlineByTriangularTransfer``.
+    """
+    for unknown, who in ((Reason.UNKNOWN_SENDER, user), (Reason.UNKNOWN_RECEIVER, other)):
+        if who not in network:
+            return NotFound(unknown)
+    if user == other:
+        return NotFound(Reason.SAME_USER)
+    view = network.view(user, other, at)
+    if view is None or view.balance == 0:
+        return NotFound(Reason.NOTHING_TO_CLOSE)
+    if view.is_frozen or network.is_frozen:
+        return NotFound(Reason.FROZEN)
+    walker: Walker = ReceiverPays(network.rules) if view.balance > 0 else SenderPays(network.rules)
+
+    def search_within(allowed: Limits) -> tuple[Found | None, bool]:
+        search = _Search(network, walker, abs(view.balance), at, allowed, budget)
+        return search.cycle(user, other), search.is_spent
+
+    found, is_spent = search_within(limits)
+    if found is not None:
+        return found
+    if is_spent:
+        return NotFound(Reason.BUDGET)
+    for relaxed, reason in _relaxations(limits):
+        if search_within(relaxed)[0] is not None:
+            return NotFound(reason)
+    open_graph = _open_trustlines(network)
+    open_graph.remove_edge(user, other)
+    return NotFound(Reason.CAPACITY if nx.has_path(open_graph, user, other) else Reason.NOT_CONNECTED)
+
+
+class _Search:
+    """One search: a walker, a value, limits and a budget."""
+
+    def __init__(
+        self, network: NetworkGraph, walker: Walker, value: int, at: int, limits: Limits, budget: int
+    ) -> None:
+        self._network = network
+        self._walker = walker
+        self._value = value
+        self._at = at
+        self._limits = limits
+        self._budget = budget
+        self.is_spent = False
+
+    def between(self, sender: User, receiver: User) -> Found | None:
+        """Return the best transfer from ``sender`` to ``receiver`` within the limits."""
+        near, far = (sender, receiver) if self._walker.forwards else (receiver, sender)
+        return self._best(_Label(0, 0, (near,), Walk.start(self._value)), far)
+
+    def cycle(self, user: User, other: User) -> Found | None:
+        """Return the best cycle of ``user`` whose first hop walked is the trustline with ``other``."""
+        start = _Label(0, 0, (user,), Walk.start(self._value))
+        first = self._extend(start, user, other, user)
+        return None if first is None else self._best(first, user)
+
+    def _best(self, start: _Label, target: User) -> Found | None:
+        bold = self._run(start, target, self._limits.max_fees, is_bold=True)
+        if not self._is_ambiguous(bold):
+            return self._found(bold, is_proven=True)
+        max_fees = self._limits.max_fees if bold is None else bold.fees
+        cautious = self._run(start, target, max_fees, is_bold=False)
+        if cautious is None and not self.is_spent:
+            return None
+        return self._found(cautious or bold, is_proven=not self.is_spent)
+
+    def _run(self, start: _Label, target: User, max_fees: int | None, *, is_bold: bool) -> _Label | None:
+        """Take up labels, cheapest first, until one reaches ``target``."""
+        taken: dict[User, list[_Label]] = {}
+        queue = [start]
+        work = 0
+        while queue:
+            label = heapq.heappop(queue)
+            user = self._reached(label)
+            if user == target and label.hops > start.hops:
+                return label
+            dominates = self._dominates_boldly if is_bold else self._dominates_surely
+            known = taken.setdefault(user, [])
+            if any(dominates(other, label) for other in known):
+                continue
+            known.append(label)
+            work += 1
+            if work > self._budget:
+                self.is_spent = True
+                return None
+            for longer in self._extensions(label, start, target):
+                if max_fees is None or longer.fees <= max_fees:
+                    heapq.heappush(queue, longer)
+        return None
+
+    def _extensions(self, label: _Label, start: _Label, target: User) -> Iterator[_Label]:
+        if self._limits.max_hops is not None and label.hops >= self._limits.max_hops:
+            return
+        for neighbour in self._network.graph.adj[self._reached(label)]:
+            # A cycle comes back to where it started, but not over the trustline it started with.
+            is_return = neighbour == target and len(label.path) > len(start.path)
+            if neighbour not in label.path or is_return:
+                longer = self._extend(label, self._reached(label), neighbour, target)
+                if longer is not None:
+                    yield longer
+
+    def _extend(self, label: _Label, user: User, neighbour: User, target: User) -> _Label | None:
+        payer, payee = (user, neighbour) if self._walker.forwards else (neighbour, user)
+        hop = self._network.view(payer, payee, self._at)
+        assert hop is not None
+        try:
+            walk = self._walker.step(label.walk, hop)
+        except RuleBroken:
+            return None
+        path = (*label.path, neighbour) if self._walker.forwards else (neighbour, *label.path)
+        # At the target the walk ends; anywhere else the mediator's own fee is already certain.
+        amount = walk.moved if neighbour == target else walk.onward
+        return _Label(abs(amount - self._value), walk.hops, path, walk)
+
+    def _reached(self, label: _Label) -> User:
+        return label.path[-1] if self._walker.forwards else label.path[0]
+
+    @staticmethod
+    def _dominates_boldly(label: _Label, later: _Label) -> bool:
+        """Whether ``label`` ends up better than ``later`` if it can go wherever that one can.
+
+        ``label`` was taken up first, so its fees are no higher; two different fees may still round to the same
+        in the end, so fewer hops, or an earlier path with as many, must be kept.
+        """
+        return (label.hops, label.path) <= (later.hops, later.path)
+
+    def _dominates_surely(self, label: _Label, later: _Label) -> bool:
+        return (
+            label.hops <= later.hops
+            and self._walker.covers(label.walk, later.walk)
+            and set(label.path) <= set(later.path)
+        )
+
+    def _is_ambiguous(self, bold: _Label | None) -> bool:
+        """Whether the bold rule may have missed a better path than ``bold``."""
+        rules = self._network.rules
+        if rules.prevent_mediator_interests:
+            return True
+        if not self._walker.forwards or rules.fee_divisor == 0:
+            return False
+        allowed = self._limits.max_fees if bold is None else bold.fees
+        lowest = 0 if allowed is None else self._value - allowed
+        return any(lowest <= capacity < self._value for capacity in self._capacities())
+
+    def _capacities(self) -> Iterator[int]:
+        for trustline in self._network.trustlines():
+            now = trustline.at(self._at)
+            if not now.is_frozen:
+                yield now.seen_by(now.lower).left_received
+                yield now.seen_by(now.higher).left_received
+
+    def _found(self, label: _Label | None, *, is_proven: bool) -> Found | None:
+        if label is None:
+            return None
+        transfer = replay(self._network, label.path, self._value, self._walker.fee_payer, self._at)
+        return Found(transfer, is_proven)
+
+
+def _widest(network: NetworkGraph, sender: User, receiver: User, at: int, max_hops: int | None) -> int:
+    """Return the largest value that capacities and fees let through when the sender pays, 0 if none does.
+
+    Walks forwards and keeps, for each user, the largest amount that can leave it; a larger one is never worse.
+    """
+    queue: list[tuple[int, int, User]] = [(-MAX_AMOUNT, 0, sender)]
+    fewest_hops: dict[User, int] = {}
+    while queue:
+        negative, hops, user = heapq.heappop(queue)
+        if user == receiver:
+            return -negative
+        if fewest_hops.get(user, hops + 1) <= hops or (max_hops is not None and hops >= max_hops):
+            continue
+        fewest_hops[user] = hops
+        for hop in network.views(user, at):
+            arriving = min(-negative, hop.left_received)
+            if hop.is_frozen or arriving <= 0:
+                continue
+            if hop.other == receiver:
+                heapq.heappush(queue, (-arriving, hops + 1, receiver))
+                continue
+            onward = forwardable(arriving, hop.balance, network.rules.fee_divisor)
+            if onward > 0:
+                heapq.heappush(queue, (-onward, hops + 1, hop.other))
+    return 0
+
+
+def _obstacle(network: NetworkGraph, sender: User, receiver: User) -> Reason | None:
+    if sender not in network:
+        return Reason.UNKNOWN_SENDER
+    if receiver not in network:
+        return Reason.UNKNOWN_RECEIVER
+    if sender == receiver:
+        return Reason.SAME_USER
+    if network.is_frozen:
+        return Reason.FROZEN
+    return None
+
+
+def _explain(
+    network: NetworkGraph,
+    sender: User,
+    receiver: User,
+    value: int,
+    at: int,
+    fee_payer: FeePayer,
+    limits: Limits,
+    budget: int,
+) -> Reason:
+    """Return why a search between two users that both exist found nothing."""
+    if not nx.has_path(_open_trustlines(network), sender, receiver):
+        return Reason.FROZEN if nx.has_path(network.graph, sender, receiver) else Reason.NOT_CONNECTED
+    walker = walker_for(fee_payer, network.rules)
+    for relaxed, reason in _relaxations(limits):
+        if _Search(network, walker, value, at, relaxed, budget).between(sender, receiver) is not None:
+            return reason
+    if network.rules.prevent_mediator_interests and value <= _widest(network, sender, receiver, at, None):
+        return Reason.MEDIATOR_INTERESTS
+    return Reason.CAPACITY
+
+
+def _relaxations(limits: Limits) -> Iterator[tuple[Limits, Reason]]:
+    """The limits with one taken away, and the reason if that was the one; both away count as the fees."""
+    if limits.max_fees is not None:
+        yield Limits(max_hops=limits.max_hops), Reason.FEES
+    if limits.max_hops is not None:
+        yield Limits(max_fees=limits.max_fees), Reason.HOPS
+    if limits.max_fees is not None and limits.max_hops is not None:
+        yield NO_LIMITS, Reason.FEES
+
+
+def _open_trustlines(network: NetworkGraph) -> "nx.Graph[User]":
+    """A copy of the graph without frozen trustlines."""
+    graph: nx.Graph[User] = nx.Graph(network.graph)
+    graph.remove_edges_from([line.pair for line in network.trustlines() if line.is_frozen])
+    return graph
