@@ -1,0 +1,42 @@
+"""What an operator can set: typed settings from TOML, environment and options, and the address file."""
+
+from relay.settings.addresses import Addresses, find_addresses, load_addresses
+from relay.settings.errors import SettingsError
+from relay.settings.loading import environment_variables, load
+from relay.settings.model import (
+    AccountSettings,
+    DatabaseSettings,
+    DelegateFee,
+    DelegateSettings,
+    GasPriceMethod,
+    GasPriceSettings,
+    IndexSettings,
+    LoggingSettings,
+    LogLevel,
+    NodeSettings,
+    RelaySettings,
+    RestSettings,
+    Settings,
+)
+
+__all__ = [
+    "AccountSettings",
+    "Addresses",
+    "DatabaseSettings",
+    "DelegateFee",
+    "DelegateSettings",
+    "GasPriceMethod",
+    "GasPriceSettings",
+    "IndexSettings",
+    "LogLevel",
+    "LoggingSettings",
+    "NodeSettings",
+    "RelaySettings",
+    "RestSettings",
+    "Settings",
+    "SettingsError",
+    "environment_variables",
+    "find_addresses",
+    "load",
+    "load_addresses",
+]

@@ -1,0 +1,126 @@
+"""The address file: which contracts a relay serves. JSON, in the form that the predecessor reads."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from relay.addresses import Address
+from relay.settings.errors import SettingsError
+from relay.settings.model import Settings
+from relay.settings.reading import EthereumAddress, Place, shown, suggestion
+
+KEYS = (
+    "networks",
+    "exchange",
+    "unwEth",
+    "identityProxyFactory",
+    "identityImplementation",
+    "identityImplementations",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Addresses:
+    """The contracts of a relay, each list without repetitions and in the file's order.
+
+    ``identity_implementations`` starts with the file's ``identityImplementation``, where it has one.
+    """
+
+    networks: tuple[Address, ...] = ()
+    exchange: Address | None = None
+    unw_eth: Address | None = None
+    identity_proxy_factories: tuple[Address, ...] = ()
+    identity_implementations: tuple[Address, ...] = ()
+
+
+def load_addresses(path: Path) -> Addresses:
+    """Read an address file: an object with the list ``networks``, everything else optional.
+
+    ``identityProxyFactory`` may be one address or a list. null counts as not given, but for ``networks``.
+
+    Raises:
+        SettingsError: the file cannot be read or is no JSON object, a key is unknown, an address is none.
+
+    """
+    document = _read(path)
+    for name in document:
+        if name not in KEYS:
+            raise SettingsError(f"{path}: unknown key {shown(name)}{suggestion(name, KEYS)}")
+    if not isinstance(document.get("networks"), list):
+        raise SettingsError(f"{path}: networks: expected a list of addresses, got {_got(document)}")
+    implementations = (
+        *_addresses(path, document, "identityImplementation"),
+        *_addresses(path, document, "identityImplementations"),
+    )
+    return Addresses(
+        networks=_addresses(path, document, "networks"),
+        exchange=_address(path, document, "exchange"),
+        unw_eth=_address(path, document, "unwEth"),
+        identity_proxy_factories=_addresses(path, document, "identityProxyFactory"),
+        identity_implementations=tuple(dict.fromkeys(implementations)),
+    )
+
+
+def find_addresses(settings: Settings) -> Addresses:
+    """Return the address file's contracts, with the networks of [relay] networks after the file's.
+
+    The file may be missing where [relay] networks names some.
+
+    Raises:
+        SettingsError: as load_addresses, or there is no network in either place.
+
+    """
+    path, given = settings.relay.addresses_filepath, settings.relay.networks
+    addresses = Addresses() if given and not path.exists() else load_addresses(path)
+    networks = tuple(dict.fromkeys((*addresses.networks, *given)))
+    if not networks:
+        raise SettingsError(f"{path}: networks is empty: there is no currency network to serve")
+    return Addresses(
+        networks,
+        addresses.exchange,
+        addresses.unw_eth,
+        addresses.identity_proxy_factories,
+        addresses.identity_implementations,
+    )
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        document = json.loads(path.read_bytes())
+    except FileNotFoundError:
+        raise SettingsError(f"the address file {path} does not exist") from None
+    except OSError as error:
+        raise SettingsError(f"the address file {path} cannot be read: {error.strerror}") from None
+    except (ValueError, RecursionError) as error:
+        reason = str(error) if isinstance(error, json.JSONDecodeError) else "not text, or nested too deeply"
+        raise SettingsError(f"the address file {path} is not JSON: {reason}") from None
+    if not isinstance(document, dict):
+        raise SettingsError(f"the address file {path} must hold an object with the key networks")
+    return document
+
+
+def _got(document: dict[str, Any]) -> str:
+    return shown(document["networks"]) if "networks" in document else "nothing"
+
+
+def _address(path: Path, document: dict[str, Any], name: str) -> Address | None:
+    value = document.get(name)
+    return None if value is None else _read_address(path, name, value)
+
+
+def _addresses(path: Path, document: dict[str, Any], name: str) -> tuple[Address, ...]:
+    value = document.get(name)
+    entries = value if isinstance(value, list) else [] if value is None else [value]
+    if not isinstance(value, list):
+        return tuple(_read_address(path, name, entry) for entry in entries)
+    return tuple(
+        dict.fromkeys(_read_address(path, f"{name} entry {at}", entry) for at, entry in enumerate(entries, 1))
+    )
+
+
+def _read_address(path: Path, name: str, value: object) -> Address:
+    try:
+        return EthereumAddress().read(value, Place((name,)))
+    except SettingsError as error:
+        raise SettingsError(f"{path}: {str(error).replace(f'[{name}]', name, 1)}") from None

@@ -1,0 +1,326 @@
+# ruff: noqa: RUF009  key() is this package's field(): it declares a default, it does not share a mutable one
+"""The settings, one frozen dataclass per section of the configuration file, with their defaults.
+
+``config/relay.toml`` explains every key to an operator; a test keeps the two together.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from enum import StrEnum
+from pathlib import Path
+
+from relay.addresses import Address
+from relay.settings.reading import (
+    Choice,
+    EthereumAddress,
+    ListOf,
+    Place,
+    Seconds,
+    Switch,
+    Table,
+    Text,
+    WholeNumber,
+    key,
+    keys,
+    read_table,
+    suggestion,
+)
+from relay.settings.urls import is_database_url, is_host, is_node_url, shown_database, without_secrets
+
+ANY_INTERFACE = "0.0.0.0"  # noqa: S104  what an operator asks for with an empty host
+_MAX_BLOCK = 2**63 - 1  # Postgres bigint
+
+
+class GasPriceMethod(StrEnum):
+    """How the gas price told to clients is found: asked of the node, or fixed."""
+
+    RPC = "rpc"
+    FIXED = "fixed"
+
+
+class DelegateGasPriceMethod(StrEnum):
+    """How the delegate prices its transactions: as the node says, fixed, or the node's within bounds."""
+
+    RPC = "rpc"
+    FIXED = "fixed"
+    BOUND = "bound"
+
+
+class LogLevel(StrEnum):
+    """The levels of Python's logging."""
+
+    DEBUG = "DEBUG"
+    INFO = "INFO"
+    WARNING = "WARNING"
+    ERROR = "ERROR"
+    CRITICAL = "CRITICAL"
+
+
+class FilePath(Text):
+    """A path of a file."""
+
+    def __init__(self) -> None:
+        super().__init__("the path of a file", lambda text: bool(text) and "\0" not in text)
+
+    def read(self, value: object, place: Place) -> Path:  # type: ignore[override]
+        """Return the path; a Path handed in by the program is taken as it is."""
+        return value if isinstance(value, Path) else Path(super().read(value, place))
+
+
+@dataclass(frozen=True, slots=True)
+class GasPriceSettings:
+    """[relay.gas_price_computation]: ``gas_price`` in wei is used with the method ``fixed`` only."""
+
+    method: GasPriceMethod = key(Choice(GasPriceMethod), GasPriceMethod.RPC)
+    gas_price: int = key(WholeNumber(), 0)
+
+
+@dataclass(frozen=True, slots=True)
+class RelaySettings:
+    """[relay]: which contracts are served. ``networks`` are served in addition to the address file's."""
+
+    addresses_filepath: Path = key(FilePath(), Path("addresses.json"), is_path=True)
+    networks: tuple[Address, ...] = key(ListOf(EthereumAddress()), ())
+    gas_price_computation: GasPriceSettings = key(Table(GasPriceSettings), GasPriceSettings)
+
+
+@dataclass(frozen=True, slots=True)
+class NodeSettings:
+    """[node]: the Ethereum node. ``urls`` may hold credentials and is not shown by repr."""
+
+    urls: tuple[str, ...] = key(
+        ListOf(Text("an http://, https:// or ipc:// URL", is_node_url), at_least=1),
+        ("http://127.0.0.1:8545",),
+        secret=True,
+    )
+    timeout_seconds: float = key(Seconds(), 10.0)
+
+    @property
+    def shown_urls(self) -> tuple[str, ...]:
+        """The URLs without credentials."""
+        return tuple(without_secrets(url) for url in self.urls)
+
+
+@dataclass(frozen=True, slots=True)
+class DatabaseSettings:
+    """[database]: Postgres. An empty ``url`` leaves everything to libpq (PGHOST, PGUSER, ~/.pgpass ...).
+
+    ``url`` may hold a password and is not shown by repr. ``pool_size`` is a number of connections,
+    ``wait_seconds`` how long a request waits for a free one.
+    """
+
+    url: str = key(Text("a postgresql:// URL or libpq's key=value pairs", is_database_url), "", secret=True)
+    pool_size: int = key(WholeNumber(1, 1000), 8)
+    wait_seconds: float = key(Seconds(), 2.0)
+
+    @property
+    def shown_url(self) -> str:
+        """Host, port and database name without credentials."""
+        return shown_database(self.url)
+
+
+@dataclass(frozen=True, slots=True)
+class RestSettings:
+    """[rest]: where the API listens. An empty ``host`` means all interfaces. ``max_body_bytes`` per request."""
+
+    host: str = key(Text("a host name or an IP address", is_host), "127.0.0.1")
+    port: int = key(WholeNumber(1, 65535), 5000)
+    threads: int = key(WholeNumber(1, 1024), 8)
+    max_body_bytes: int = key(WholeNumber(1), 131_072)
+
+    @property
+    def bind(self) -> str:
+        """``host:port`` as a server binds to it: brackets around IPv6, 0.0.0.0 for an empty host."""
+        host = self.host or ANY_INTERFACE
+        return f"[{host}]:{self.port}" if ":" in host else f"{host}:{self.port}"
+
+
+@dataclass(frozen=True, slots=True)
+class IndexSettings:
+    """[index]: how the chain is read.
+
+    ``first_block`` is found by itself where it is None. ``batch_blocks`` are asked of the node and committed at
+    once, ``finality_depth`` blocks below the head can no longer be replaced.
+    """
+
+    first_block: int | None = key(WholeNumber(0, _MAX_BLOCK), None)
+    batch_blocks: int = key(WholeNumber(1, 1_000_000), 2000)
+    finality_depth: int = key(WholeNumber(1, 1_000_000), 128)
+    poll_seconds: float = key(Seconds(), 1.0)
+
+
+@dataclass(frozen=True, slots=True)
+class LoggingSettings:
+    """[logging]: ``level`` of the root logger; ``dict_config`` is what else stands there.
+
+    That is Python's logging.config.dictConfig in TOML, for example [logging.loggers."relay.index"].
+    """
+
+    level: LogLevel = key(Choice(LogLevel), LogLevel.INFO)
+    dict_config: Mapping[str, object] = field(default_factory=dict)
+
+
+DICT_CONFIG_KEYS = (
+    "version",
+    "incremental",
+    "disable_existing_loggers",
+    "formatters",
+    "filters",
+    "handlers",
+    "loggers",
+    "root",
+)
+"""The keys of logging.config.dictConfig."""
+
+
+class LoggingTable(Table):
+    """[logging]: the key ``level`` beside the keys of dictConfig, whose insides dictConfig checks."""
+
+    def __init__(self) -> None:
+        super().__init__(LoggingSettings)
+
+    def read(self, value: object, place: Place) -> LoggingSettings:
+        """Return the section."""
+        if not isinstance(value, dict):
+            raise place.unfit("a table", value)
+        for name in value:
+            if name not in ("level", *DICT_CONFIG_KEYS):
+                raise place.child(name).fault(f"unknown key{suggestion(name, ('level', *DICT_CONFIG_KEYS))}")
+        given = {name: entry for name, entry in value.items() if name in DICT_CONFIG_KEYS}
+        own = {name: entry for name, entry in value.items() if name not in given}
+        return replace(read_table(LoggingSettings, own, place), dict_config=given)
+
+
+@dataclass(frozen=True, slots=True)
+class TxRelaySettings:
+    """[tx_relay]: whether POST /relay hands transactions to the node."""
+
+    enable: bool = key(Switch(), True)
+
+
+@dataclass(frozen=True, slots=True)
+class ExchangeSettings:
+    """[exchange]."""
+
+    enable: bool = key(Switch(), False, implied=True)
+
+
+@dataclass(frozen=True, slots=True)
+class MessagingSettings:
+    """[messaging]."""
+
+    enable: bool = key(Switch(), False, implied=True)
+
+
+@dataclass(frozen=True, slots=True)
+class FaucetSettings:
+    """[faucet]."""
+
+    enable: bool = key(Switch(), False)
+
+
+@dataclass(frozen=True, slots=True)
+class PushNotificationSettings:
+    """[push_notification]."""
+
+    enable: bool = key(Switch(), False)
+    firebase_credentials_path: Path = key(FilePath(), Path("firebaseAccountKey.json"), is_path=True)
+
+
+@dataclass(frozen=True, slots=True)
+class DelegateFee:
+    """[[delegate.fees]]: a fee accepted for a meta-transaction; ``gas_price`` per 10^6 gas, as in the contract."""
+
+    base_fee: int = key(WholeNumber(), 0)
+    gas_price: int = key(WholeNumber(), 0)
+    fee_recipient: Address | None = key(EthereumAddress(), None)
+    currency_network: Address | None = key(EthereumAddress(), None)
+
+    def faults(self) -> Iterator[tuple[str, str]]:
+        """A fee that is not zero is a debt in some network."""
+        if (self.base_fee or self.gas_price) and self.currency_network is None:
+            yield "currency_network", "needed where base_fee or gas_price is not 0"
+
+
+@dataclass(frozen=True, slots=True)
+class DelegateSettings:
+    """[delegate]: gas prices in wei."""
+
+    enable: bool = key(Switch(), False, implied=True)
+    enable_deploy_identity: bool = key(Switch(), True)
+    fees: tuple[DelegateFee, ...] = key(ListOf(Table(DelegateFee)), ())
+    gas_price_method: DelegateGasPriceMethod = key(Choice(DelegateGasPriceMethod), DelegateGasPriceMethod.RPC)
+    gas_price: int | None = key(WholeNumber(), None)
+    min_gas_price: int | None = key(WholeNumber(), None)
+    max_gas_price: int | None = key(WholeNumber(), None)
+    max_gas_limit: int = key(WholeNumber(1), 1_000_000)
+
+    def faults(self) -> Iterator[tuple[str, str]]:
+        """Each method needs its own prices and refuses the others'."""
+        prices = {
+            "gas_price": (DelegateGasPriceMethod.FIXED, self.gas_price),
+            "min_gas_price": (DelegateGasPriceMethod.BOUND, self.min_gas_price),
+            "max_gas_price": (DelegateGasPriceMethod.BOUND, self.max_gas_price),
+        }
+        for name, (method, price) in prices.items():
+            if method is self.gas_price_method and price is None:
+                yield name, f'needed with gas_price_method = "{method}"'
+            if method is not self.gas_price_method and price is not None:
+                yield name, f'only used with gas_price_method = "{method}"'
+        if (self.min_gas_price or 0) > (self.max_gas_price or 0):
+            yield "min_gas_price", "must not be above max_gas_price"
+
+
+@dataclass(frozen=True, slots=True)
+class AccountSettings:
+    """[account]: the encrypted key with which the relay signs, and the file that holds its password."""
+
+    keystore_path: Path = key(FilePath(), is_path=True)
+    keystore_password_path: Path = key(FilePath(), is_path=True)
+
+
+@dataclass(frozen=True, slots=True)
+class SentrySettings:
+    """[sentry]: where faults are reported; the DSN is a secret."""
+
+    dsn: str = key(Text("a Sentry DSN", lambda text: text.startswith(("http://", "https://"))), secret=True)
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """All settings. ``remarks`` are sentences for the operator: what was renamed, ignored or is not used yet."""
+
+    relay: RelaySettings = key(Table(RelaySettings), RelaySettings)
+    node: NodeSettings = key(Table(NodeSettings), NodeSettings)
+    database: DatabaseSettings = key(Table(DatabaseSettings), DatabaseSettings)
+    rest: RestSettings = key(Table(RestSettings), RestSettings)
+    index: IndexSettings = key(Table(IndexSettings), IndexSettings)
+    logging: LoggingSettings = key(LoggingTable(), LoggingSettings)
+    tx_relay: TxRelaySettings = key(Table(TxRelaySettings), TxRelaySettings)
+    exchange: ExchangeSettings = key(Table(ExchangeSettings), ExchangeSettings)
+    messaging: MessagingSettings = key(Table(MessagingSettings), MessagingSettings)
+    faucet: FaucetSettings = key(Table(FaucetSettings), FaucetSettings)
+    push_notification: PushNotificationSettings = key(Table(PushNotificationSettings), PushNotificationSettings)
+    delegate: DelegateSettings = key(Table(DelegateSettings), DelegateSettings)
+    account: AccountSettings | None = key(Table(AccountSettings), None)
+    sentry: SentrySettings | None = key(Table(SentrySettings), None)
+    remarks: tuple[str, ...] = ()
+
+    @property
+    def not_yet_served(self) -> tuple[str, ...]:
+        """The sections that are switched on but that this version does not serve."""
+        switched_on = {
+            "exchange": self.exchange.enable,
+            "messaging": self.messaging.enable,
+            "faucet": self.faucet.enable,
+            "push_notification": self.push_notification.enable,
+            "delegate": self.delegate.enable,
+            "account": self.account is not None,
+            "sentry": self.sentry is not None,
+        }
+        return tuple(name for name, is_on in switched_on.items() if is_on)
+
+
+def section_names() -> tuple[str, ...]:
+    """Return the names of the sections, in the order of the file."""
+    return tuple(keys(Settings))

@@ -1,0 +1,68 @@
+"""Which addresses of nodes, databases and interfaces the relay accepts, and what of them may be shown."""
+
+import ipaddress
+import re
+from urllib.parse import parse_qs, urlsplit
+
+_HOST = re.compile(r"[A-Za-z0-9._:%-]*")
+
+
+def is_node_url(text: str) -> bool:
+    """Tell whether the relay can reach a node by this URL: http(s)://host[:port] or an IPC socket's path."""
+    if not text.isprintable() or text != text.strip():
+        return False
+    scheme, separator, rest = text.partition("://")
+    if separator and scheme in ("ipc", "file"):
+        return rest.startswith("/") and len(rest) > 1
+    if not separator:
+        return text.endswith(".ipc")
+    try:
+        parts = urlsplit(text)
+        return scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0 and " " not in text
+    except ValueError:
+        return False
+
+
+def is_database_url(text: str) -> bool:
+    """Tell whether libpq understands this: a postgresql:// URL or ``key=value`` pairs; empty is none."""
+    if not text.isprintable():
+        return False
+    return not text or text.startswith(("postgresql://", "postgres://")) or bool(re.match(r"\s*\w+\s*=", text))
+
+
+def without_secrets(url: str) -> str:
+    """Return scheme, host and port of a URL: what a message may show, without user, password, key or query."""
+    scheme, separator, _ = url.partition("://")
+    if not separator or scheme in ("ipc", "file"):
+        return url
+    try:
+        parts = urlsplit(url)
+        host, port = parts.hostname or "", parts.port
+    except ValueError:
+        return f"{scheme}://(not shown)"
+    host = f"[{host}]" if ":" in host else host
+    return f"{scheme}://{host}" + (f":{port}" if port else "")
+
+
+def shown_database(url: str) -> str:
+    """Return what a message may show of a database URL: host, port and database name."""
+    if not url:
+        return "the database of libpq's PG* variables"
+    if "://" not in url:
+        return "the database of the given connection parameters"
+    try:
+        parts = urlsplit(url)
+        hosts = parse_qs(parts.query).get("host", [])[:1]
+    except ValueError:
+        return without_secrets(url)
+    return without_secrets(url) + parts.path + "".join(f"?host={host}" for host in hosts)
+
+
+def is_host(text: str) -> bool:
+    """Tell whether an interface can be named so; empty means all."""
+    if ":" in text:
+        try:
+            ipaddress.IPv6Address(text)
+        except ValueError:
+            return False
+    return _HOST.fullmatch(text) is not None
