@@ -3,7 +3,7 @@
 import os
 from collections.abc import Callable, Sequence
 from typing import Any, Literal, Protocol, TypeVar
-from urllib.parse import unquote, urlsplit
+from urllib.parse import SplitResult, unquote, urlsplit
 
 from requests import exceptions as http
 from web3._utils.threads import Timeout
@@ -207,8 +207,8 @@ def connect_by_url(url: str, timeout: float) -> RpcProvider:
     path = _socket_path(url)
     if path is not None:
         return IPCProvider(path, timeout=max(1, round(timeout)))
-    parts = urlsplit(url)
-    if parts.scheme not in {"http", "https"} or not parts.hostname:
+    parts = _split(url)
+    if parts is None or parts.scheme not in {"http", "https"} or not parts.hostname:
         raise ValueError(f"not the URL of a node: {public_url(url)} (expected http://, https:// or ipc://)")
     options: dict[str, Any] = {"timeout": timeout}
     if parts.username is not None:
@@ -225,8 +225,19 @@ def public_url(url: str) -> str:
     path = _socket_path(url)
     if path is not None:
         return path
-    parts = urlsplit(url)
-    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}" if parts.scheme else "(no scheme)"
+    parts = _split(url)
+    if parts is None or not parts.netloc:
+        return "(not a URL)"
+    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}"
+
+
+def _split(url: str) -> SplitResult | None:
+    try:
+        parts = urlsplit(url)
+        _ = parts.port  # raises if it is no port
+    except ValueError:
+        return None
+    return parts
 
 
 def _socket_path(url: str) -> str | None:

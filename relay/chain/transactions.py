@@ -10,6 +10,7 @@ from eth_account._utils.signing import extract_chain_id
 from eth_account.typed_transactions.typed_transaction import TypedTransaction
 from eth_utils.crypto import keccak
 from hexbytes import HexBytes
+from rlp.codec import consume_length_prefix  # type: ignore[import-untyped]
 
 from relay.addresses import Address
 from relay.chain.errors import MalformedTransaction, WrongChain
@@ -19,6 +20,10 @@ MAX_BYTES = 128 * 1024
 
 _HEX = re.compile(r"(?:0[xX])?((?:[0-9a-fA-F]{2})*)")
 _BLOB = 3
+_MAX_DEPTH = 4
+"""Lists in a transaction nest this deep: transaction, access list, its entries, their storage keys."""
+_MAX_ITEMS = 1 << 15
+"""More RLP items than fit in 128 KiB: the densest, an access list without keys, has 3 items in 23 bytes."""
 _TYPES = {1: "EIP-2930", 2: "EIP-1559", 4: "EIP-7702"}
 
 
@@ -52,11 +57,11 @@ def parse_raw_transaction(text: str, chain_id: int) -> ParsedTransaction:
 
     """
     raw = _bytes(text)
+    if raw[0] < 0xC0 and raw[0] not in {*_TYPES, _BLOB}:
+        raise MalformedTransaction(f"the raw transaction begins with byte {raw[0]:#04x}, which no known type does")
     kind = 0 if raw[0] >= 0xC0 else raw[0]
     if kind == _BLOB:
         raise MalformedTransaction("blob transactions are not relayed: a blob alone exceeds the limit of 128 KiB")
-    if kind and kind not in _TYPES:
-        raise MalformedTransaction(f"the raw transaction begins with byte {kind:#04x}, which no known type does")
     fields = _decode(raw, kind)
     signed_for = fields["chainId"]
     if signed_for is not None and signed_for != chain_id:
@@ -93,15 +98,35 @@ def _bytes(text: str) -> bytes:
 
 def _decode(raw: bytes, kind: int) -> dict[str, Any]:
     try:
+        _check_shape(raw, 1 if kind else 0)
         if kind:
             return TypedTransaction.from_bytes(HexBytes(raw)).as_dict()
         fields: dict[str, Any] = Transaction.from_bytes(raw).as_dict()
         chain_id, _ = extract_chain_id(fields["v"])
+    except MalformedTransaction:
+        raise
     # The libraries raise whatever the bytes lead them to: rlp's errors, TypeError, RecursionError ...
     except Exception as problem:
         name = f"{_TYPES[kind]} transaction" if kind else "legacy transaction"
         raise MalformedTransaction(f"the raw transaction cannot be read as {name}") from problem
     return {**fields, "chainId": chain_id}
+
+
+def _check_shape(raw: bytes, position: int) -> None:
+    """Refuse what the RLP library would take seconds over: it is quadratic in depth and in items per list."""
+    ends: list[int] = []
+    for _ in range(_MAX_ITEMS):
+        _, kind, length, payload = consume_length_prefix(raw, position)
+        position = payload if kind is list else payload + length
+        if kind is list:
+            ends.append(payload + length)
+            if len(ends) > _MAX_DEPTH:
+                raise MalformedTransaction("the raw transaction nests lists deeper than any transaction does")
+        while ends and position >= ends[-1]:
+            ends.pop()
+        if not ends:
+            return
+    raise MalformedTransaction("the raw transaction has more parts than any transaction has")
 
 
 def _recover(raw: bytes) -> Address:
