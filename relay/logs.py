@@ -60,7 +60,7 @@ def _pairs(fields: dict[str, Any]) -> list[str]:
 def _quoted(value: object) -> str:
     text = str(value)
     is_plain = text.isprintable() and text and not any(character in text for character in ' ="\\')
-    return text if is_plain else json.dumps(text, ensure_ascii=False)
+    return text if is_plain else json.dumps(text, ensure_ascii=not text.isprintable())
 
 
 def configure_logging(settings: LoggingSettings, stream: TextIO | None = None) -> None:

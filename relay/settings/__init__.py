@@ -1,8 +1,8 @@
 """What an operator can set: typed settings from TOML, environment and options, and the address file."""
 
-from relay.settings.addresses import Addresses, find_addresses, load_addresses
+from relay.settings.addresses import Addresses, find_addresses, load_addresses, read_addresses
 from relay.settings.errors import SettingsError
-from relay.settings.loading import environment_variables, load
+from relay.settings.loading import build, environment_variables, load
 from relay.settings.model import (
     AccountSettings,
     DatabaseSettings,
@@ -35,8 +35,10 @@ __all__ = [
     "RestSettings",
     "Settings",
     "SettingsError",
+    "build",
     "environment_variables",
     "find_addresses",
     "load",
     "load_addresses",
+    "read_addresses",
 ]

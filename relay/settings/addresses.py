@@ -43,7 +43,13 @@ def load_addresses(path: Path) -> Addresses:
         SettingsError: the file cannot be read or is no JSON object, a key is unknown, an address is none.
 
     """
-    document = _read(path)
+    return read_addresses(_read(path), path)
+
+
+def read_addresses(document: object, path: Path) -> Addresses:
+    """Return the addresses of a parsed address file; ``path`` is named in errors. Otherwise as load_addresses."""
+    if not isinstance(document, dict):
+        raise SettingsError(f"the address file {path} must hold an object with the key networks")
     for name in document:
         if name not in KEYS:
             raise SettingsError(f"{path}: unknown key {shown(name)}{suggestion(name, KEYS)}")
@@ -85,9 +91,9 @@ def find_addresses(settings: Settings) -> Addresses:
     )
 
 
-def _read(path: Path) -> dict[str, Any]:
+def _read(path: Path) -> object:
     try:
-        document = json.loads(path.read_bytes())
+        return json.loads(path.read_bytes())
     except FileNotFoundError:
         raise SettingsError(f"the address file {path} does not exist") from None
     except OSError as error:
@@ -95,9 +101,6 @@ def _read(path: Path) -> dict[str, Any]:
     except (ValueError, RecursionError) as error:
         reason = str(error) if isinstance(error, json.JSONDecodeError) else "not text, or nested too deeply"
         raise SettingsError(f"the address file {path} is not JSON: {reason}") from None
-    if not isinstance(document, dict):
-        raise SettingsError(f"the address file {path} must hold an object with the key networks")
-    return document
 
 
 def _got(document: dict[str, Any]) -> str:

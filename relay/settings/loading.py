@@ -37,15 +37,25 @@ def load(
         SettingsError: the file cannot be read, or a key or value in any of the three does not fit.
 
     """
-    environ, overrides = environ or {}, overrides or {}
-    folder = path.parent if path is not None else Path()
-    translation = predecessor.translate(_sections(_read_file(path)) if path is not None else {}, folder)
+    if path is None:
+        return build({}, None, environ, overrides)
+    return build(_read_file(path), path.parent, environ, overrides)
+
+
+def build(
+    document: Mapping[str, object],
+    folder: Path | None,
+    environ: Mapping[str, str] | None = None,
+    overrides: Mapping[str, object] | None = None,
+) -> Settings:
+    """Return the settings of a parsed TOML document whose file lies in ``folder``; otherwise as load."""
+    translation = predecessor.translate(_sections(document), folder or Path())
     table, origins = translation.table, translation.origins
-    if path is not None:
+    if folder is not None:
         _anchor(table, folder)
-    for dotted_key, (name, text) in _from_environment(environ, table).items():
+    for dotted_key, (name, text) in _from_environment(environ or {}, table).items():
         _set(table, origins, dotted_key, name, text)
-    for dotted_key, value in overrides.items():
+    for dotted_key, value in (overrides or {}).items():
         if value is not None:
             _set(table, origins, dotted_key, OPTIONS.get(dotted_key, dotted_key), value)
     settings = read_table(Settings, table, Place((), origins))
@@ -86,7 +96,9 @@ def _read_file(path: Path) -> dict[str, Any]:
         raise SettingsError(f"the configuration file {path} is nested too deeply") from None
 
 
-def _sections(table: dict[str, Any]) -> dict[str, dict[str, Any]]:
+def _sections(document: Mapping[str, object]) -> dict[str, dict[str, Any]]:
+    """Return a copy of a document that consists of known sections."""
+    table: dict[str, Any] = copy.deepcopy(dict(document))
     sections = (*section_names(), *predecessor.SECTIONS)
     for name, value in table.items():
         place = Place((name,))
@@ -96,7 +108,7 @@ def _sections(table: dict[str, Any]) -> dict[str, dict[str, Any]]:
             raise SettingsError(f"{shown(name)[1:-1]}: this key stands outside of any section{_home(name)}")
         if not isinstance(value, dict):
             raise place.unfit("a table", value)
-    return copy.deepcopy(table)
+    return table
 
 
 def _home(name: str) -> str:

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 from relay.settings.errors import SettingsError
 from relay.settings.model import FilePath
@@ -88,7 +89,7 @@ class NodeRpc:
         if self.uri is not None:
             return "uri", self.uri
         if self.file_path is not None:
-            return "file_path", f"file://{(folder / self.file_path).absolute()}"
+            return "file_path", f"file://{quote(str((folder / self.file_path).absolute()))}"
         host = f"[{self.host}]" if ":" in self.host and not self.host.startswith("[") else self.host
         return "host", f"{'https' if self.use_ssl else 'http'}://{host}:{self.port}"
 
@@ -211,16 +212,17 @@ _ABSENT: Any = object()
 
 
 def _take(table: dict[str, Any], path: str) -> Any:
-    """Remove and return the value at a dotted path, and the table around it where that leaves it empty."""
-    first, _, rest = path.partition(".")
-    if not isinstance(table, dict) or first not in table:
-        return _ABSENT
-    if not rest:
-        return table.pop(first)
-    taken = _take(table[first], rest)
-    if taken is not _ABSENT and table[first] == {} and "." in rest:
-        del table[first]
-    return taken
+    """Remove and return the value at a dotted path, and the table inside a section that this leaves empty."""
+    *sections, name = path.split(".")
+    around, inner = table, table
+    for section in sections:
+        around, inner = inner, inner.get(section, {})
+        if not isinstance(inner, dict):
+            return _ABSENT
+    value = inner.pop(name, _ABSENT)
+    if value is not _ABSENT and not inner and len(sections) > 1:
+        del around[sections[-1]]
+    return value
 
 
 def _put(table: dict[str, Any], path: str, value: Any) -> bool:

@@ -239,8 +239,10 @@ class ListOf:
 
     def read(self, value: object, place: Place) -> tuple[object, ...]:
         """Return the values in their order."""
-        if not isinstance(value, list | tuple) or len(value) < self.at_least:
-            raise place.unfit("a list" if not self.at_least else "a list that is not empty", value)
+        if not isinstance(value, list | tuple):
+            raise place.unfit("a list", value)
+        if len(value) < self.at_least:
+            raise place.fault(f"expected at least {self.at_least} entry, got {len(value)}")
         return tuple(self.kind.read(entry, place.child(at)) for at, entry in enumerate(value))
 
     def from_text(self, text: str) -> object:
