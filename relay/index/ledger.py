@@ -1,0 +1,43 @@
+"""How events change trustlines. Pure; the contract's state follows from its events alone."""
+
+from dataclasses import replace
+
+from graph.trustline import Pair, Trustline, pair_of
+from relay.model import Event, EventType
+
+TRUSTLINE_EVENTS = frozenset({EventType.TRUSTLINE_UPDATE, EventType.BALANCE_UPDATE})
+"""The events that change the state of a trustline."""
+
+FREEZE_EVENTS = frozenset({EventType.NETWORK_FREEZE, EventType.NETWORK_UNFREEZE})
+"""The events that change the state of a whole network."""
+
+
+def pair_touched(event: Event) -> Pair:
+    """Return the users of the trustline that an event of two users concerns."""
+    assert event.sender is not None
+    assert event.receiver is not None
+    return pair_of(event.sender, event.receiver)
+
+
+def advance(trustline: Trustline, event: Event) -> Trustline:
+    """Return the state of a trustline after one of its TRUSTLINE_EVENTS.
+
+    A BalanceUpdate carries the new balance, interest included, and sets ``mtime`` to the block's timestamp. A
+    TrustlineUpdate sets the terms; all zero without a balance, it closes the trustline and resets ``mtime``.
+    """
+    if event.type is EventType.BALANCE_UPDATE:
+        assert event.value is not None
+        balance = event.value if event.sender == trustline.lower else -event.value
+        return replace(trustline, balance=balance, mtime=event.timestamp)
+    terms = event.terms
+    assert terms is not None
+    is_from_lower = event.sender == trustline.lower
+    changed = replace(
+        trustline,
+        given=terms.given if is_from_lower else terms.received,
+        received=terms.received if is_from_lower else terms.given,
+        rate_given=terms.rate_given if is_from_lower else terms.rate_received,
+        rate_received=terms.rate_received if is_from_lower else terms.rate_given,
+        is_frozen=terms.is_frozen,
+    )
+    return Trustline(trustline.lower, trustline.higher) if changed.is_closed else changed

@@ -1,0 +1,1 @@
+"""Postgres: connections, the schema, and every query. The only room that knows SQL and psycopg2."""

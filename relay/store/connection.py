@@ -1,0 +1,144 @@
+"""Connections to Postgres: how they are opened, what they speak, and a pool with a bounded wait."""
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import psycopg2
+import psycopg2.extensions
+import psycopg2.pool
+
+from relay.store.errors import DatabaseBusy, DatabaseFull, DatabaseUnreachable
+
+Connection = psycopg2.extensions.connection
+Cursor = psycopg2.extensions.cursor
+
+_NUMERIC, _BYTEA = 1700, 17
+_CONNECT_TIMEOUT_SECONDS = 5
+
+
+def _to_int(value: str | bytes | None, _cursor: Cursor) -> int | None:
+    return None if value is None else int(value)
+
+
+def _to_bytes(value: str | bytes | None, cursor: Cursor) -> bytes | None:
+    buffer = psycopg2.BINARY(value, cursor)
+    return None if buffer is None else bytes(buffer)
+
+
+_NUMERIC_AS_INT = psycopg2.extensions.new_type((_NUMERIC,), "NUMERIC_AS_INT", _to_int)
+_BYTEA_AS_BYTES = psycopg2.extensions.new_type((_BYTEA,), "BYTEA_AS_BYTES", _to_bytes)
+
+
+def connect(url: str) -> Connection:
+    """Open a connection; ``url`` is a libpq URL or empty for libpq's own PG* environment variables.
+
+    ``numeric`` columns arrive as int and ``bytea`` as bytes.
+
+    Raises:
+        DatabaseUnreachable: if it cannot be had; the text names the server without the password.
+
+    """
+    with translated_errors():
+        connection: Connection = psycopg2.connect(
+            url,
+            connect_timeout=_CONNECT_TIMEOUT_SECONDS,
+            application_name="tl-relay",
+            keepalives_idle=30,
+            keepalives_interval=10,
+            keepalives_count=3,
+        )
+    psycopg2.extensions.register_type(_NUMERIC_AS_INT, connection)
+    psycopg2.extensions.register_type(_BYTEA_AS_BYTES, connection)
+    return connection
+
+
+@contextmanager
+def translated_errors() -> Iterator[None]:
+    """Turn psycopg2's errors of the connection and the server's resources into the store's."""
+    try:
+        yield
+    except psycopg2.errors.DiskFull as error:
+        raise DatabaseFull(f"the database has no space left: {_first_line(error)}") from error
+    except (psycopg2.OperationalError, psycopg2.InterfaceError) as error:
+        raise DatabaseUnreachable(f"the database is unreachable: {_first_line(error)}") from error
+
+
+def _first_line(error: Exception) -> str:
+    return " ".join(str(error).split()) or type(error).__name__
+
+
+class Pool:
+    """A fixed number of connections, opened on demand; safe for threads.
+
+    psycopg2's own pool fails at once when it is exhausted, so a bounded wait stands before it.
+    """
+
+    def __init__(self, url: str, size: int = 8, wait_seconds: float = 2.0) -> None:
+        """Prepare the pool without connecting.
+
+        Arguments:
+            url: libpq URL, or empty for the PG* environment variables.
+            size: the most connections open at once.
+            wait_seconds: how long a caller waits for one.
+
+        """
+        self._url = url
+        self._free = threading.BoundedSemaphore(size)
+        self._wait_seconds = wait_seconds
+        self._idle: list[Connection] = []
+        self._lock = threading.Lock()
+
+    @contextmanager
+    def snapshot(self) -> Iterator[Cursor]:
+        """Hand out a cursor in a read-only transaction that sees one state of the database throughout.
+
+        Raises:
+            DatabaseBusy: if no connection becomes free in time.
+            DatabaseUnreachable: if none can be had, or it breaks.
+
+        """
+        with self._connection() as connection, translated_errors(), connection, connection.cursor() as cursor:
+            yield cursor
+
+    def close(self) -> None:
+        """Close the idle connections."""
+        with self._lock:
+            for connection in self._idle:
+                connection.close()
+            self._idle.clear()
+
+    @contextmanager
+    def _connection(self) -> Iterator[Connection]:
+        if not self._free.acquire(timeout=self._wait_seconds):
+            raise DatabaseBusy(f"no database connection became free within {self._wait_seconds:g} s")
+        try:
+            connection = self._take()
+            try:
+                yield connection
+            finally:
+                self._give_back(connection)
+        finally:
+            self._free.release()
+
+    def _take(self) -> Connection:
+        with self._lock:
+            if self._idle:
+                return self._idle.pop()
+        connection = connect(self._url)
+        connection.set_session(isolation_level="REPEATABLE READ", readonly=True)
+        return connection
+
+    def _give_back(self, connection: Connection) -> None:
+        if connection.closed:
+            # The server went away; its other connections have most likely gone with it.
+            self.close()
+            return
+        connection.rollback()
+        with self._lock:
+            self._idle.append(connection)
+
+
+Row = tuple[Any, ...]
+"""A row as psycopg2 hands it out."""

@@ -1,0 +1,33 @@
+"""What can go wrong with the database.
+
+StoreError
+├── DatabaseUnreachable   no connection can be had, or it broke
+├── DatabaseFull          the server has no space left to write
+├── DatabaseBusy          all connections are in use for longer than a caller may wait
+├── SchemaMismatch        the schema is missing, or newer than this program
+└── OtherChain            the data belongs to another chain than the node's
+"""
+
+
+class StoreError(Exception):
+    """Base of everything the store raises; its text is one sentence an operator can act on."""
+
+
+class DatabaseUnreachable(StoreError):
+    """No connection can be had, or the one in use broke. Nothing of the transaction was kept."""
+
+
+class DatabaseFull(StoreError):
+    """The server has no space left. Nothing of the transaction was kept."""
+
+
+class DatabaseBusy(StoreError):
+    """Every connection of the pool stayed in use for as long as the caller may wait."""
+
+
+class SchemaMismatch(StoreError):
+    """The schema is not the one this program works with."""
+
+
+class OtherChain(StoreError):
+    """The database was filled from another chain."""

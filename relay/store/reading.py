@@ -1,0 +1,217 @@
+"""What readers take from the database: the state of networks, what changed since, and lists of events."""
+
+import select
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from psycopg2.extras import execute_values
+
+from graph.trustline import Pair, Trustline
+from relay.addresses import Address
+from relay.model import Event, EventType, Terms
+from relay.store.connection import Connection, Cursor, Pool, Row, connect, translated_errors
+from relay.store.migrate import require_current
+from relay.store.rows import (
+    NETWORK_COLUMNS,
+    TRUSTLINE_COLUMNS,
+    CursorPosition,
+    StoredNetwork,
+    network_from,
+    trustline_from,
+)
+from relay.store.writing import FEED_CHANNEL
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """Everything a reader needs to build its graphs, as of one commit.
+
+    ``position`` is where on the feed to go on from; ``block`` is None while nothing has been indexed.
+    """
+
+    block: CursorPosition | None
+    position: int
+    networks: list[StoredNetwork]
+    trustlines: list[tuple[int, Trustline]]
+
+
+@dataclass(frozen=True, slots=True)
+class Changes:
+    """What is different from an earlier position on the feed, as of one commit.
+
+    ``trustlines`` holds the new state of each changed trustline, None for one that never was (after a reorg).
+    """
+
+    block: CursorPosition | None
+    position: int
+    networks: list[StoredNetwork]
+    trustlines: list[tuple[int, Pair, Trustline | None]]
+
+
+class StateReader:
+    """Reads the state of all served networks, at once or by what changed."""
+
+    def __init__(self, pool: Pool) -> None:
+        self._pool = pool
+
+    def snapshot(self) -> Snapshot:
+        """Return the whole state.
+
+        Raises:
+            SchemaMismatch: if the database is not set up, or by a newer program.
+            DatabaseUnreachable, DatabaseBusy: if it cannot be read.
+
+        """
+        with self._pool.snapshot() as cursor:
+            require_current(cursor)
+            cursor.execute(
+                f"SELECT {TRUSTLINE_COLUMNS} FROM trustlines "
+                "WHERE network_id IN (SELECT id FROM networks WHERE is_served)"
+            )
+            trustlines = [trustline_from(row) for row in cursor.fetchall()]
+            return Snapshot(_position(cursor), _feed_end(cursor), _served(cursor), trustlines)
+
+    def changes_since(self, position: int) -> Changes | None:
+        """Return what changed after a position on the feed, or None if the feed does not reach back so far."""
+        with self._pool.snapshot() as cursor:
+            cursor.execute("SELECT position FROM feed_horizon")
+            row = cursor.fetchone()
+            if row is None or row[0] > position:
+                return None
+            cursor.execute(
+                "SELECT DISTINCT network_id, lower, higher FROM feed WHERE position > %s AND lower IS NOT NULL",
+                (position,),
+            )
+            keys = cursor.fetchall()
+            states = _states(cursor, keys)
+            trustlines = [(n, (low, high), states.get((n, low, high))) for n, low, high in keys]
+            return Changes(_position(cursor), _feed_end(cursor), _served(cursor), trustlines)
+
+
+class FeedListener:
+    """Waits on a connection of its own for the next commit of the index."""
+
+    def __init__(self, url: str) -> None:
+        """Connect and listen; raises DatabaseUnreachable."""
+        self._connection: Connection = connect(url)
+        self._connection.autocommit = True
+        with translated_errors(), self._connection.cursor() as cursor:
+            cursor.execute(f"LISTEN {FEED_CHANNEL}")
+
+    def wait(self, seconds: float) -> bool:
+        """Return whether a commit was announced within ``seconds``.
+
+        Raises:
+            DatabaseUnreachable: if the connection broke; announcements may have been missed.
+
+        """
+        with translated_errors():
+            if not self._connection.notifies:
+                select.select([self._connection], [], [], seconds)
+                self._connection.poll()
+            announced = bool(self._connection.notifies)
+            self._connection.notifies.clear()
+            return announced
+
+    def close(self) -> None:
+        """End the connection."""
+        self._connection.close()
+
+
+@dataclass(frozen=True, slots=True)
+class EventFilter:
+    """Which events are wanted: of a network (None: all served ones), of a user (None: all), of these types."""
+
+    types: Sequence[EventType]
+    network: Address | None = None
+    user: Address | None = None
+    from_block: int = 0
+
+
+class EventReader:
+    """Lists stored events."""
+
+    def __init__(self, pool: Pool) -> None:
+        self._pool = pool
+
+    def events(self, wanted: EventFilter) -> list[Event]:
+        """Return the matching events in the order of the chain.
+
+        Raises:
+            DatabaseUnreachable, DatabaseBusy: if they cannot be read.
+
+        """
+        query = _EVENTS
+        if wanted.network is not None:
+            query += " AND n.address = %(network)s"
+        if wanted.user is not None:
+            query += " AND (e.sender = %(user)s OR e.receiver = %(user)s)"
+        parameters = {
+            "types": [kind.value for kind in wanted.types],
+            "network": wanted.network,
+            "user": wanted.user,
+            "from_block": wanted.from_block,
+        }
+        with self._pool.snapshot() as cursor:
+            cursor.execute(query + " ORDER BY e.block_number, e.log_index", parameters)
+            return [_event_from(row) for row in cursor.fetchall()]
+
+
+_EVENTS = """
+SELECT n.address, e.type::text, e.block_number, b.hash, b.timestamp, e.transaction_hash, e.transaction_index,
+       e.log_index, e.sender, e.receiver, e.value, e.extra_data,
+       e.given, e.received, e.rate_given, e.rate_received, e.is_frozen
+FROM events e JOIN blocks b ON b.number = e.block_number JOIN networks n ON n.id = e.network_id
+WHERE n.is_served AND e.type = ANY(%(types)s::event_type[]) AND e.block_number >= %(from_block)s
+"""
+
+
+def _event_from(row: Row) -> Event:
+    terms = None if row[12] is None else Terms(*row[12:17])
+    return Event(
+        network=row[0],
+        type=EventType(row[1]),
+        block_number=row[2],
+        block_hash=row[3],
+        timestamp=row[4],
+        transaction_hash=row[5],
+        transaction_index=row[6],
+        log_index=row[7],
+        sender=row[8],
+        receiver=row[9],
+        value=row[10],
+        terms=terms,
+        extra_data=row[11],
+    )
+
+
+def _position(cursor: Cursor) -> CursorPosition | None:
+    cursor.execute("SELECT block_number, block_hash, timestamp FROM cursor")
+    row = cursor.fetchone()
+    return None if row is None else CursorPosition(*row)
+
+
+def _feed_end(cursor: Cursor) -> int:
+    cursor.execute("SELECT greatest((SELECT max(position) FROM feed), (SELECT position FROM feed_horizon))")
+    row = cursor.fetchone()
+    assert row is not None
+    return int(row[0])
+
+
+def _served(cursor: Cursor) -> list[StoredNetwork]:
+    cursor.execute(f"SELECT {NETWORK_COLUMNS} FROM networks WHERE is_served ORDER BY id")
+    return [network_from(row) for row in cursor.fetchall()]
+
+
+def _states(cursor: Cursor, keys: Sequence[Row]) -> dict[tuple[int, bytes, bytes], Trustline]:
+    if not keys:
+        return {}
+    rows = execute_values(
+        cursor,
+        f"SELECT {TRUSTLINE_COLUMNS} FROM trustlines "
+        "JOIN (VALUES %s) AS wanted (n, l, h) ON network_id = n AND lower = l AND higher = h",
+        keys,
+        fetch=True,
+    )
+    found = (trustline_from(row) for row in rows)
+    return {(network_id, line.lower, line.higher): line for network_id, line in found}

@@ -1,0 +1,42 @@
+"""How rows and values of the tables become the relay's plain data, in one place for readers and the writer."""
+
+from dataclasses import dataclass
+
+from graph.trustline import Trustline
+from relay.model import NetworkInfo
+from relay.store.connection import Row
+
+NETWORK_COLUMNS = (
+    "id, address, name, symbol, decimals, fee_divisor, default_interest_rate, custom_interests, "
+    "prevent_mediator_interests, first_block, is_frozen"
+)
+TRUSTLINE_COLUMNS = (
+    "network_id, lower, higher, balance, given, received, rate_given, rate_received, is_frozen, mtime"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class CursorPosition:
+    """The block after which the database is the state of the chain."""
+
+    number: int
+    hash: bytes
+    timestamp: int
+
+
+@dataclass(frozen=True, slots=True)
+class StoredNetwork:
+    """A network with the key its rows carry; ``info.is_frozen`` is as of the cursor."""
+
+    id: int
+    info: NetworkInfo
+
+
+def network_from(row: Row) -> StoredNetwork:
+    """Read a row of NETWORK_COLUMNS."""
+    return StoredNetwork(row[0], NetworkInfo(*row[1:]))
+
+
+def trustline_from(row: Row) -> tuple[int, Trustline]:
+    """Read a row of TRUSTLINE_COLUMNS as (network id, trustline)."""
+    return row[0], Trustline(*row[1:])

@@ -1,0 +1,85 @@
+"""Keeping the graphs of this process in step with the database."""
+
+import logging
+import threading
+from collections.abc import Callable
+from typing import Protocol
+
+from relay.store.errors import StoreError
+from relay.store.reading import StateReader
+from relay.sync.networks import Networks
+
+logger = logging.getLogger(__name__)
+
+_LONGEST_SLEEP_SECONDS = 1.0
+_RETRY_SECONDS = 0.5
+
+
+class Listener(Protocol):
+    """Waits for the index to announce a commit."""
+
+    def wait(self, seconds: float) -> bool:
+        """Return whether a commit was announced; raises StoreError if that can no longer be known."""
+
+    def close(self) -> None:
+        """Stop listening."""
+
+
+class Follower:
+    """Loads the networks from the database, then follows the feed in a thread of its own."""
+
+    def __init__(self, reader: StateReader, networks: Networks, listen: Callable[[], Listener]) -> None:
+        """Prepare; ``listen`` opens a new listener, as often as the old one breaks."""
+        self._reader = reader
+        self._networks = networks
+        self._listen = listen
+        self._stopping = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="follower", daemon=True)
+
+    def load(self) -> None:
+        """Load everything once; raises StoreError."""
+        self._networks.load(self._reader.snapshot())
+
+    def start(self) -> None:
+        """Follow the feed from now on, until ``stop``."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Stop following; returns when the thread has ended."""
+        self._stopping.set()
+        self._thread.join()
+
+    def catch_up(self) -> None:
+        """Bring the graphs to the newest commit; raises StoreError."""
+        changes = self._reader.changes_since(self._networks.position)
+        if changes is None or not self._networks.apply(changes):
+            logger.info("loading all networks anew: the feed does not lead from here to the current state")
+            self.load()
+
+    def _run(self) -> None:
+        listener: Listener | None = None
+        is_lost = False
+        while not self._stopping.is_set():
+            try:
+                # Listening starts before the state is read, so that no commit falls between the two.
+                if listener is None:
+                    listener = self._listen()
+                self.catch_up()
+                if is_lost:
+                    logger.info("the database is back; following the feed again")
+                    is_lost = False
+                listener.wait(_LONGEST_SLEEP_SECONDS)
+            except StoreError as error:
+                if not is_lost:
+                    logger.warning("cannot follow the feed, answers keep to block %s: %s", self._block(), error)
+                    is_lost = True
+                if listener is not None:
+                    listener.close()
+                    listener = None
+                self._stopping.wait(_RETRY_SECONDS)
+        if listener is not None:
+            listener.close()
+
+    def _block(self) -> int | None:
+        block = self._networks.block
+        return None if block is None else block.number

@@ -1,0 +1,104 @@
+"""The graphs of all served networks in this process, and the block they stand at."""
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from graph.network import NetworkGraph, Rules
+from relay.addresses import Address
+from relay.model import NetworkInfo
+from relay.store.reading import Changes, Snapshot
+from relay.store.rows import CursorPosition, StoredNetwork
+
+
+class UnknownNetwork(KeyError):
+    """No network of that address is served."""
+
+
+class Networks:
+    """The in-memory state of the served networks.
+
+    It changes as a whole: who holds ``reading`` sees the networks at one block, whatever arrives meanwhile.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.RLock()
+        self._infos: dict[Address, NetworkInfo] = {}
+        self._graphs: dict[int, NetworkGraph] = {}
+        self._ids: dict[Address, int] = {}
+        self._block: CursorPosition | None = None
+        self._position = 0
+
+    @property
+    def block(self) -> CursorPosition | None:
+        """The block at which all graphs stand, None before anything was indexed."""
+        return self._block
+
+    @property
+    def position(self) -> int:
+        """How far on the feed the graphs have come."""
+        return self._position
+
+    @contextmanager
+    def reading(self, network: Address) -> Iterator[NetworkGraph]:
+        """Hold a network's graph still while it is read.
+
+        Raises:
+            UnknownNetwork: if it is not served.
+
+        """
+        with self._lock:
+            if network not in self._ids:
+                raise UnknownNetwork(network)
+            yield self._graphs[self._ids[network]]
+
+    def info(self, network: Address) -> NetworkInfo:
+        """Return what is known of a network; raises UnknownNetwork."""
+        with self._lock:
+            if network not in self._infos:
+                raise UnknownNetwork(network)
+            return self._infos[network]
+
+    def addresses(self) -> list[Address]:
+        """Return the addresses of the served networks, in the order in which they were added."""
+        with self._lock:
+            return list(self._infos)
+
+    def load(self, snapshot: Snapshot) -> None:
+        """Replace everything by a snapshot."""
+        graphs = {
+            network.id: NetworkGraph(
+                Rules(network.info.fee_divisor, network.info.prevent_mediator_interests),
+                is_frozen=network.info.is_frozen,
+            )
+            for network in snapshot.networks
+        }
+        for network_id, trustline in snapshot.trustlines:
+            graphs[network_id].apply(trustline)
+        with self._lock:
+            self._graphs = graphs
+            self._take_over(snapshot.networks)
+            self._block, self._position = snapshot.block, snapshot.position
+
+    def apply(self, changes: Changes) -> bool:
+        """Take over changes; return False, having done nothing, if other networks are served than before."""
+        with self._lock:
+            if {network.id for network in changes.networks} != set(self._graphs):
+                return False
+            for network_id, pair, trustline in changes.trustlines:
+                graph = self._graphs.get(network_id)
+                if graph is None:
+                    continue
+                if trustline is None:
+                    graph.forget(pair)
+                else:
+                    graph.apply(trustline)
+            self._take_over(changes.networks)
+            self._block, self._position = changes.block, changes.position
+            return True
+
+    def _take_over(self, networks: list[StoredNetwork]) -> None:
+        self._infos = {network.info.address: network.info for network in networks}
+        self._ids = {network.info.address: network.id for network in networks}
+        for network in networks:
+            self._graphs[network.id].is_frozen = network.info.is_frozen
