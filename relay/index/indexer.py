@@ -72,7 +72,7 @@ class Indexer:
         self._options = options
         self._batch = options.batch_blocks
 
-    def prepare(self, *, rebuild: bool = False) -> None:
+    def prepare(self) -> None:
         """Make sure that database and node speak of the same chain, and take in networks that are new.
 
         A network that is new to a database which already stands somewhere is read up to there first.
@@ -87,8 +87,6 @@ class Indexer:
         if genesis is None:
             raise Inconsistent("the node has no first block")
         with self._writer.transaction() as transaction:
-            if rebuild:
-                transaction.erase()
             transaction.require_chain(self._node.chain_id(), genesis.hash)
             known = {network.info.address: network for network in transaction.networks()}
             position = transaction.position()

@@ -50,7 +50,10 @@ class Follower:
         self._thread.join()
 
     def catch_up(self) -> None:
-        """Bring the graphs to the newest commit; raises StoreError."""
+        """Bring the graphs to the newest commit, loading them first if need be; raises StoreError."""
+        if not self._networks.is_loaded:
+            self.load()
+            return
         changes = self._reader.changes_since(self._networks.position)
         if changes is None or not self._networks.apply(changes):
             logger.info("loading all networks anew: the feed does not lead from here to the current state")

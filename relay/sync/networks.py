@@ -28,6 +28,12 @@ class Networks:
         self._ids: dict[Address, int] = {}
         self._block: CursorPosition | None = None
         self._position = 0
+        self._is_loaded = False
+
+    @property
+    def is_loaded(self) -> bool:
+        """Whether the state has been read from the database at all."""
+        return self._is_loaded
 
     @property
     def block(self) -> CursorPosition | None:
@@ -79,6 +85,7 @@ class Networks:
             self._graphs = graphs
             self._take_over(snapshot.networks)
             self._block, self._position = snapshot.block, snapshot.position
+            self._is_loaded = True
 
     def apply(self, changes: Changes) -> bool:
         """Take over changes; return False, having done nothing, if other networks are served than before."""

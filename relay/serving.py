@@ -1,0 +1,62 @@
+"""The HTTP server: gunicorn with one process and a pool of threads around a WSGI application."""
+
+import logging
+from collections.abc import Callable
+from typing import Any
+
+from gunicorn.app.base import BaseApplication
+from gunicorn.glogging import Logger as GunicornLogger
+
+from relay.settings import RestSettings
+
+_GRACEFUL_SECONDS = 10
+_LONGEST_REQUEST_LINE = 8190
+
+
+class _Logger(GunicornLogger):  # type: ignore[misc]
+    """Sends gunicorn's own lines through the logging that the whole process uses."""
+
+    def setup(self, cfg: Any) -> None:
+        """Leave handlers and levels alone."""
+        self.cfg = cfg
+        self._access_log_enabled = False
+        self.error_log.propagate = True
+        self.error_log.setLevel(logging.WARNING)
+
+
+class _Server(BaseApplication):  # type: ignore[misc]
+    def __init__(self, make_app: Callable[[], Any], options: dict[str, Any]) -> None:
+        self._make_app = make_app
+        self._options = options
+        super().__init__()
+
+    def load_config(self) -> None:
+        for name, value in self._options.items():
+            self.cfg.set(name, value)
+
+    def load(self) -> Any:
+        return self._make_app()
+
+
+def serve(make_app: Callable[[], Any], settings: RestSettings, *, when_ready: Callable[[], None]) -> None:
+    """Serve until SIGTERM or SIGINT; requests under way are finished within 10 s.
+
+    Arguments:
+        make_app: makes the WSGI application, called in the process that serves it.
+        settings: where to listen and with how many threads.
+        when_ready: called once the port is open.
+
+    """
+    options = {
+        "bind": settings.bind,
+        "workers": 1,
+        "worker_class": "gthread",
+        "threads": settings.threads,
+        "graceful_timeout": _GRACEFUL_SECONDS,
+        "keepalive": 15,
+        "limit_request_line": _LONGEST_REQUEST_LINE,
+        "logger_class": _Logger,
+        "control_socket_disable": True,
+        "when_ready": lambda _server: when_ready(),
+    }
+    _Server(make_app, options).run()
