@@ -123,7 +123,4 @@ def _addresses(path: Path, document: dict[str, Any], name: str) -> tuple[Address
 
 
 def _read_address(path: Path, name: str, value: object) -> Address:
-    try:
-        return EthereumAddress().read(value, Place((name,)))
-    except SettingsError as error:
-        raise SettingsError(f"{path}: {str(error).replace(f'[{name}]', name, 1)}") from None
+    return EthereumAddress().read(value, Place((), name=f"{path}: {name}"))

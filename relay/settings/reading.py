@@ -42,12 +42,13 @@ class Place:
     """Where a value stands: its path in the settings and the name under which the operator gave it.
 
     ``origins`` maps dotted paths to the names in use instead of them: an older key, an environment
-    variable, an option.
+    variable, an option. ``name`` is the label itself, for a value that has no place in the settings.
     """
 
     path: Path_
     origins: Mapping[str, str] = field(default_factory=dict)
     secret: bool = False
+    name: str = ""
 
     def child(self, key: str | int, secret: bool = False) -> "Place":
         """Return the place of a key or of a list entry below this one."""
@@ -56,6 +57,8 @@ class Place:
     @property
     def label(self) -> str:
         """The name an operator recognises."""
+        if self.name:
+            return self.name
         for length in range(len(self.path), 0, -1):
             origin = self.origins.get(dotted(self.path[:length]))
             if origin is not None:
