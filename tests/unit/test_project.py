@@ -14,8 +14,8 @@ ROOMS = ("relay", "graph", "tests", "config", "docs", "benchmarks", "scripts", "
 TEXTS = {".py", ".md", ".toml", ".ini", ".json", ".sql", ".yaml", ".yml", ".sh", ".txt", ".cfg", ""}
 MAX_LINES = 400
 
-# Put together here so that this file passes its own rules. The system's folder for temporary files alone belongs to
-# no machine, a name inside of it does.
+# Put together here so that this file passes its own rules. The folder for temporary files alone belongs to no
+# machine, a name inside of it does.
 MACHINE_PATHS = re.compile(r"(?<![\w.])/(?:" + "work|root" + r"|tmp(?=/\w))(?![\w-])")
 REGISTRIES = re.compile(
     "|".join(
