@@ -14,7 +14,9 @@ from web3 import Web3
 
 from relay.devnet.anvil import Anvil, install_anvil, tools_directory
 from relay.devnet.errors import Unavailable
+from relay.devnet.plan import GENESIS
 from relay.devnet.postgres import EmbeddedPostgres, create_database, drop_database
+from relay.devnet.village import Village, catch_up, populate
 
 Part = TypeVar("Part")
 
@@ -67,3 +69,24 @@ def anvil(anvil_binary: str) -> Iterator[Anvil]:
 def w3(anvil: Anvil) -> Web3:
     """A web3 connection to the shared chain, whose ten dev accounts are unlocked."""
     return Web3(Web3.HTTPProvider(anvil.url))
+
+
+@pytest.fixture(scope="session")
+def village_chain(anvil_binary: str) -> Iterator[Anvil]:
+    """The chain of the village, apart from the one that tests deploy to; who changes it, snapshots and reverts."""
+    with Anvil(anvil_binary, timestamp=GENESIS) as node:
+        yield node
+
+
+@pytest.fixture(scope="session")
+def village_w3(village_chain: Anvil) -> Web3:
+    """A web3 connection to the chain of the village."""
+    return Web3(Web3.HTTPProvider(village_chain.url))
+
+
+@pytest.fixture(scope="session")
+def village(village_chain: Anvil, village_w3: Web3) -> Village:
+    """The village after its first year, its chain's clock at the present."""
+    populated = populate(village_chain, village_w3)
+    catch_up(village_chain)
+    return populated
