@@ -254,9 +254,12 @@ def _advance_all(
         closes = None
         if event.type in TRUSTLINE_EVENTS:
             key = (network_id, pair_touched(event))
-            states[key] = advance(states.get(key) or Trustline(*key[1]), event)
-            if event.type is EventType.TRUSTLINE_UPDATE:
-                closes = states[key].is_closed
+            before = states.get(key)
+            after = advance(before or Trustline(*key[1]), event)
+            closes = after.is_closed
+            # Terms of nothing, or a transfer of nothing, between strangers make no trustline.
+            if before is not None or not closes:
+                states[key] = after
         rows.append((network_id, event, closes))
     return states, rows
 

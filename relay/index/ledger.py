@@ -23,16 +23,29 @@ def advance(trustline: Trustline, event: Event) -> Trustline:
     """Return the state of a trustline after one of its TRUSTLINE_EVENTS.
 
     A BalanceUpdate carries the new balance, interest included, and sets ``mtime`` to the block's timestamp. A
-    TrustlineUpdate sets the terms; all zero without a balance, it closes the trustline and resets ``mtime``.
+    TrustlineUpdate sets the terms. Once terms and balance are all zero the trustline is closed, and forgets its
+    ``mtime``. (The contract does so in ``closeTrustline`` but not in ``updateTrustline``, which the events do not
+    tell apart; it makes no difference, for a balance of zero bears no interest since whenever.)
     """
-    if event.type is EventType.BALANCE_UPDATE:
-        assert event.value is not None
-        balance = event.value if event.sender == trustline.lower else -event.value
-        return replace(trustline, balance=balance, mtime=event.timestamp)
+    changed = (
+        _with_balance(trustline, event)
+        if event.type is EventType.BALANCE_UPDATE
+        else _with_terms(trustline, event)
+    )
+    return Trustline(trustline.lower, trustline.higher) if changed.is_closed else changed
+
+
+def _with_balance(trustline: Trustline, event: Event) -> Trustline:
+    assert event.value is not None
+    balance = event.value if event.sender == trustline.lower else -event.value
+    return replace(trustline, balance=balance, mtime=event.timestamp)
+
+
+def _with_terms(trustline: Trustline, event: Event) -> Trustline:
     terms = event.terms
     assert terms is not None
     is_from_lower = event.sender == trustline.lower
-    changed = replace(
+    return replace(
         trustline,
         given=terms.given if is_from_lower else terms.received,
         received=terms.received if is_from_lower else terms.given,
@@ -40,4 +53,3 @@ def advance(trustline: Trustline, event: Event) -> Trustline:
         rate_received=terms.rate_received if is_from_lower else terms.rate_given,
         is_frozen=terms.is_frozen,
     )
-    return Trustline(trustline.lower, trustline.higher) if changed.is_closed else changed

@@ -256,7 +256,7 @@ class WriteTransaction:
         return sorted(keys), sorted(networks)
 
     def state_from_events(self, key: TrustlineKey) -> Trustline | None:
-        """Return a trustline as the stored events leave it, None if they know nothing of it."""
+        """Return a trustline as the stored events leave it, None if it never was."""
         network_id, (lower, higher) = key
         self._cursor.execute(_STATE_FROM_EVENTS, {"network": network_id, "lower": lower, "higher": higher})
         row = self._cursor.fetchone()
@@ -266,9 +266,10 @@ class WriteTransaction:
         if sender == higher:
             given, received, rate_given, rate_received = received, given, rate_received, rate_given
         balance = 0 if value is None else value if balance_sender == lower else -value
-        return Trustline(
+        state = Trustline(
             lower, higher, balance, given, received, rate_given, rate_received, is_frozen, timestamp or 0
         )
+        return Trustline(lower, higher) if state.is_closed else state
 
     def set_network_frozen(self, network_id: int, *, is_frozen: bool, started_frozen: bool | None = None) -> None:
         """Set whether a network is frozen and, if known by now, whether it was before its first event."""
@@ -323,12 +324,17 @@ FROM (
     SELECT * FROM events
     WHERE network_id = %(network)s AND LEAST(sender, receiver) = %(lower)s
       AND GREATEST(sender, receiver) = %(higher)s AND type = 'TrustlineUpdate'
+      AND EXISTS (
+          SELECT FROM events
+          WHERE network_id = %(network)s AND LEAST(sender, receiver) = %(lower)s
+            AND GREATEST(sender, receiver) = %(higher)s AND type = 'TrustlineUpdate' AND NOT closes
+      )
     ORDER BY block_number DESC, log_index DESC LIMIT 1
 ) t
 LEFT JOIN LATERAL (
     SELECT block_number, log_index FROM events
     WHERE network_id = %(network)s AND LEAST(sender, receiver) = %(lower)s
-      AND GREATEST(sender, receiver) = %(higher)s AND type = 'TrustlineUpdate' AND closes
+      AND GREATEST(sender, receiver) = %(higher)s AND closes
     ORDER BY block_number DESC, log_index DESC LIMIT 1
 ) c ON true
 LEFT JOIN LATERAL (

@@ -59,7 +59,7 @@ CREATE TABLE events (
     rate_given        smallint,
     rate_received     smallint,
     is_frozen         boolean,
-    -- Whether this TrustlineUpdate closed the trustline, so that nothing before it counts any more.
+    -- Whether this event closed its trustline, so that nothing before it counts any more.
     closes            boolean,
     extra_data        bytea,
     PRIMARY KEY (block_number, log_index)
@@ -71,6 +71,10 @@ CREATE INDEX events_of_receiver ON events (receiver, block_number, log_index);
 CREATE INDEX events_of_pair ON events
     (network_id, LEAST(sender, receiver), GREATEST(sender, receiver), type, block_number, log_index)
     WHERE type IN ('TrustlineUpdate', 'BalanceUpdate');
+
+CREATE INDEX events_that_close ON events
+    (network_id, LEAST(sender, receiver), GREATEST(sender, receiver), block_number, log_index)
+    WHERE closes;
 
 -- The state of every trustline that ever was, seen by the user with the lower address. All zero: closed.
 CREATE TABLE trustlines (
