@@ -283,7 +283,7 @@ class AccountSettings:
 class SentrySettings:
     """[sentry]: where faults are reported; the DSN is a secret."""
 
-    dsn: str = key(Text("a Sentry DSN", lambda text: text.startswith(("http://", "https://"))), secret=True)
+    dsn: str = key(Text("a Sentry DSN"), secret=True)
 
 
 @dataclass(frozen=True, slots=True)
