@@ -11,8 +11,6 @@ RATE_UNITS = 100 * 100
 """Rates are in 0.01 %, so a rate of this many units is 100 % a year."""
 
 TAYLOR_ORDER = 15
-_INT256_MAX = 2**255 - 1
-_INT256_MIN = -(2**255)
 
 
 def applicable_rate(balance: int, rate_given: int, rate_received: int) -> int:
@@ -29,6 +27,9 @@ def applicable_rate(balance: int, rate_given: int, rate_received: int) -> int:
 
 def balance_with_interest(balance: int, rate_given: int, rate_received: int, start: int, end: int) -> int:
     """Return ``balance`` with the interest of the time from ``start`` to ``end``.
+
+    It is the contract's for up to 2^33 seconds (272 years) at any int16 rate; over some thousands of years the
+    contract's 256-bit numbers overflow and it reverts, while these do not.
 
     Arguments:
         balance: in the smallest unit, within +-(2^64 - 1), as one of the two users sees it.
@@ -50,10 +51,7 @@ def balance_with_interest(balance: int, rate_given: int, rate_received: int, sta
     growth = rate * (end - start)
     total = term = balance
     for order in range(1, TAYLOR_ORDER + 1):
-        product = term * growth
-        if not _INT256_MIN <= product <= _INT256_MAX:
-            return _limit(balance) if rate > 0 else 0
-        term = _divide_toward_zero(product, SECONDS_PER_YEAR * RATE_UNITS * order)
+        term = _divide_toward_zero(term * growth, SECONDS_PER_YEAR * RATE_UNITS * order)
         if term == 0:
             break
         total += term
@@ -63,10 +61,6 @@ def balance_with_interest(balance: int, rate_given: int, rate_received: int, sta
     if abs(total) > abs(balance) or (total < 0) != (balance < 0):
         return 0
     return total
-
-
-def _limit(balance: int) -> int:
-    return MAX_BALANCE if balance > 0 else -MAX_BALANCE
 
 
 def _divide_toward_zero(dividend: int, divisor: int) -> int:
