@@ -31,9 +31,7 @@ setup(
     name="trustlines-credit-relay",
     version="0.1.0",
     description="A relay server for Trustlines credit networks: state, paths, events and transactions over REST",
-    long_description=(HERE / "README.md").read_text(encoding="utf-8")
-    if (HERE / "README.md").exists()
-    else "",
+    long_description=(HERE / "README.md").read_text(encoding="utf-8") if (HERE / "README.md").exists() else "",
     long_description_content_type="text/markdown",
     license="MIT",
     python_requires=">=3.11",
