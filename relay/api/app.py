@@ -1,0 +1,103 @@
+"""The application factory, and the table of all routes."""
+
+from collections.abc import Callable
+from typing import Any
+
+import orjson
+from flask import Flask, Response, g
+from flask_restful import Api
+from werkzeug.exceptions import NotFound
+from werkzeug.routing import BaseConverter
+
+from relay.addresses import Address, MalformedAddress, parse_address, to_checksum
+from relay.api import request_id
+from relay.api.errors import answer_error
+from relay.api.resources import events, networks, paths, transactions, trustlines
+from relay.api.resources.base import ApiResource
+from relay.api.services import Services
+
+PREFIX = "/api/v1"
+
+_NETWORK = "/networks/<address:network>"
+_NETWORK_USER = f"{_NETWORK}/users/<address:user>"
+_USER = "/users/<address:user>"
+
+ROUTES: dict[type[ApiResource], tuple[str, ...]] = {
+    transactions.Version: ("/version",),
+    networks.NetworkList: ("/networks",),
+    networks.NetworkDetails: (_NETWORK,),
+    networks.UserList: (f"{_NETWORK}/users",),
+    networks.UserDetails: (_NETWORK_USER,),
+    networks.Spendable: (f"{_NETWORK_USER}/spendable",),
+    trustlines.NetworkTrustlines: (f"{_NETWORK}/trustlines",),
+    trustlines.UserTrustlines: (f"{_NETWORK_USER}/trustlines",),
+    trustlines.TrustlineDetails: (f"{_NETWORK_USER}/trustlines/<address:other>",),
+    trustlines.UserTrustlinesEverywhere: (f"{_USER}/trustlines",),
+    paths.SpendableTo: (f"{_NETWORK_USER}/spendables/<address:other>",),
+    paths.TransferPath: (f"{_NETWORK}/path-info",),
+    paths.CapacityPath: (f"{_NETWORK}/max-capacity-path-info",),
+    paths.ClosingPath: (f"{_NETWORK}/close-trustline-path-info",),
+    events.NetworkEvents: (f"{_NETWORK}/events",),
+    events.NetworkUserEvents: (f"{_NETWORK_USER}/events",),
+    events.UserEvents: (f"{_USER}/events",),
+    transactions.TransactionInfo: (f"{_USER}/tx-infos", f"{_USER}/txinfos"),
+    transactions.BlockNumber: ("/blocknumber",),
+    transactions.Relay: ("/relay",),
+}
+"""Every resource and its URLs below the prefix; a slash at the end is accepted everywhere."""
+
+
+def create_app(services: Services, *, max_body_bytes: int) -> Flask:
+    """Return the WSGI application; a body above ``max_body_bytes`` is refused with 413 without being read."""
+    app = Flask("relay.api", static_folder=None)
+    app.config["MAX_CONTENT_LENGTH"] = max_body_bytes
+    app.url_map.strict_slashes = False
+    app.url_map.converters["address"] = _AddressConverter
+    app.register_error_handler(Exception, answer_error)
+    api = _JsonApi(app, prefix=PREFIX)
+    for resource, urls in ROUTES.items():
+        if resource is transactions.Relay and services.relaying is None:
+            continue
+        api.add_resource(resource, *urls, resource_class_args=(services,))
+
+    @app.after_request
+    def add_headers(response: Response) -> Response:
+        response.headers[request_id.HEADER] = request_id.current_request_id()
+        block = services.networks.block
+        number = g.get("block_number", None if block is None else block.number)
+        if number is not None:
+            response.headers["X-Trustlines-Block"] = str(number)
+        return response
+
+    return app
+
+
+class _AddressConverter(BaseConverter):
+    """An address in a URL, read as in a body; what is none is not found."""
+
+    def to_python(self, value: str) -> Address:
+        try:
+            return parse_address(value)
+        except MalformedAddress as error:
+            # Not the converter's own ValidationError: that one would hide the reason.
+            raise NotFound(f"{error}, in the URL") from error
+
+    def to_url(self, value: Any) -> str:
+        return to_checksum(value)
+
+
+class _JsonApi(Api):  # type: ignore[misc]
+    """Flask-RESTful, writing JSON with orjson and leaving errors to the application's one handler."""
+
+    def __init__(self, app: Flask, prefix: str) -> None:
+        super().__init__(app, prefix=prefix)
+        self.representations = {"application/json": _to_json}
+
+    def error_router(self, original_handler: Callable[[Exception], Any], e: Exception) -> Any:
+        return original_handler(e)
+
+
+def _to_json(data: Any, code: int, headers: dict[str, str] | None = None) -> Response:
+    response = Response(orjson.dumps(data, option=orjson.OPT_APPEND_NEWLINE), code, mimetype="application/json")
+    response.headers.extend(headers or {})
+    return response

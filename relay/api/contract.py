@@ -1,0 +1,116 @@
+"""What an endpoint takes and answers, said once: it validates, serialises and can be read off as documentation."""
+# ruff: noqa: ARG002 - signatures are those of the library
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import wraps
+from typing import Any, NoReturn, TypeVar
+
+import orjson
+from flask import Request
+from marshmallow import EXCLUDE, Schema, ValidationError, fields, pre_load
+from webargs.flaskparser import FlaskParser, is_json_request
+from werkzeug.exceptions import BadRequest, UnprocessableEntity, UnsupportedMediaType
+
+Shape = Schema | fields.Field[Any]
+"""What an answer looks like: a schema for objects (``many`` for lists of them), a field for anything simpler."""
+
+Method = TypeVar("Method", bound=Callable[..., Any])
+
+
+class AnswerSchema(Schema):
+    """An object that is answered; what its source lacks is left out. Names become camelCase outside."""
+
+    def on_bind_field(self, field_name: str, field_obj: fields.Field[Any]) -> None:
+        """Name the field as JSON does, unless it brings its name along."""
+        field_obj.data_key = field_obj.data_key or _camel_case(field_name)
+
+
+class RequestSchema(AnswerSchema):
+    """Something that is sent to us: null stands for an absent field, unknown fields are passed over."""
+
+    class Meta:
+        """marshmallow's options."""
+
+        unknown = EXCLUDE
+
+    @pre_load
+    def drop_nulls(self, data: Any, **_: Any) -> Any:
+        """Treat null like a field that is not there."""
+        if not isinstance(data, dict):
+            return data
+        return {name: value for name, value in data.items() if value is not None}
+
+
+@dataclass(frozen=True, slots=True)
+class Contract:
+    """What a method of a resource answers, and the schemas of the body and the query that it takes."""
+
+    answer: Shape
+    body: RequestSchema | None = None
+    query: RequestSchema | None = None
+
+
+def speaks(
+    answer: Shape, *, body: RequestSchema | None = None, query: RequestSchema | None = None
+) -> Callable[[Method], Method]:
+    """Give a resource's method its contract, kept on it as ``contract``.
+
+    What ``body`` or ``query`` load comes as the method's first argument; what it returns is serialised.
+    """
+    contract = Contract(answer, body, query)
+
+    def decorate(method: Method) -> Method:
+        @wraps(method)
+        def fulfil(resource: Any, **url: Any) -> Any:
+            taken = []
+            if body is not None:
+                taken.append(_parser.parse(body, location="json"))
+            if query is not None:
+                taken.append(_parser.parse(query, location="query"))
+            return _serialise(answer, method(resource, *taken, **url))
+
+        fulfil.contract = contract  # type: ignore[attr-defined]
+        return fulfil  # type: ignore[return-value]
+
+    return decorate
+
+
+def _serialise(shape: Shape, value: Any) -> Any:
+    if isinstance(shape, Schema):
+        return shape.dump(value)
+    return shape.serialize("value", {"value": value})
+
+
+class _Parser(FlaskParser):
+    """Reads bodies with orjson and reports faults the way all other faults are."""
+
+    def load_json(self, req: Request, schema: Schema) -> Any:
+        """Return the body's JSON."""
+        if not is_json_request(req):
+            raise UnsupportedMediaType("the body must be JSON, sent as Content-Type: application/json")
+        try:
+            return orjson.loads(req.get_data(cache=False))
+        except orjson.JSONDecodeError as error:
+            raise BadRequest(f"the body is no JSON: {error.msg}") from error
+
+    def handle_error(self, error: ValidationError, req: Request, schema: Schema, **_: Any) -> NoReturn:
+        """Refuse parameters that the schema does not accept, naming each."""
+        raise UnprocessableEntity(_describe(error)) from error
+
+
+_parser = _Parser(unknown=None)
+
+
+def _describe(error: ValidationError) -> str:
+    """Return one line for all faults: ``value: expected ...; to: missing``."""
+    assert isinstance(error.messages, dict)
+    (faults,) = error.messages.values()
+    return "; ".join(
+        f"{'body' if name == '_schema' else name}: {' '.join(map(str, texts))}" for name, texts in faults.items()
+    )
+
+
+def _camel_case(name: str) -> str:
+    first, *rest = name.split("_")
+    return first + "".join(word.capitalize() for word in rest)

@@ -1,0 +1,72 @@
+"""How values cross the edge of the relay: marshmallow fields between plain data inside and JSON outside."""
+# ruff: noqa: ARG002 - signatures are those of the library
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from marshmallow import fields
+
+from relay.addresses import Address, MalformedAddress, parse_address, to_checksum
+
+MAX_UINT64 = 2**64 - 1
+
+_DIGITS = re.compile(r"[0-9]{1,20}")
+_HEX = re.compile(r"0x(?:[0-9a-fA-F]{2})*")
+
+
+class AddressField(fields.Field[Address]):
+    """20 bytes inside; outside EIP-55 text. All lower case is read as well, a wrong checksum is refused."""
+
+    def _serialize(self, value: Address | None, attr: str | None, obj: Any, **kwargs: Any) -> str | None:
+        return None if value is None else to_checksum(value)
+
+    def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> Address:
+        try:
+            return parse_address(value)
+        except MalformedAddress as error:
+            raise self.make_error("malformed", reason=str(error)) from error
+
+    default_error_messages = {"malformed": "{reason}"}  # noqa: RUF012 - the form marshmallow reads
+
+
+class HexField(fields.Field[bytes]):
+    """Bytes inside, 0x and two hexadecimal digits a byte outside."""
+
+    def _serialize(self, value: bytes | None, attr: str | None, obj: Any, **kwargs: Any) -> str | None:
+        return None if value is None else "0x" + value.hex()
+
+    def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> bytes:
+        if not isinstance(value, str) or _HEX.fullmatch(value) is None:
+            raise self.make_error("malformed")
+        return bytes.fromhex(value[2:])
+
+    default_error_messages = {  # noqa: RUF012 - the form marshmallow reads
+        "malformed": "expected 0x followed by two hexadecimal digits for every byte"
+    }
+
+
+class WholeNumber(fields.Field[int]):
+    """An int inside; read from a JSON number or a string of decimal digits, 0 to 2^64 - 1, written as a number."""
+
+    def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> int:
+        # bool is an int to Python, but true is no number to JSON.
+        if isinstance(value, bool) or not isinstance(value, int | str):
+            raise self.make_error("malformed")
+        if isinstance(value, str) and _DIGITS.fullmatch(value) is None:
+            raise self.make_error("malformed")
+        number = int(value)
+        if not 0 <= number <= MAX_UINT64:
+            raise self.make_error("malformed")
+        return number
+
+    default_error_messages = {  # noqa: RUF012 - the form marshmallow reads
+        "malformed": "expected a whole number from 0 to 2^64 - 1, in decimal digits"
+    }
+
+
+class Amount(WholeNumber):
+    """A whole number written as a string, as readers of JSON lose digits beyond 2^53; there it may be negative."""
+
+    def _serialize(self, value: int | None, attr: str | None, obj: Any, **kwargs: Any) -> str | None:
+        return None if value is None else str(value)

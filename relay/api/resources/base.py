@@ -1,0 +1,54 @@
+"""What all resources share: the services, and reading a graph at one moment."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from flask import g
+from flask_restful import Resource
+
+from graph.network import NetworkGraph
+from relay.addresses import Address
+from relay.api.services import Services
+from relay.model import NetworkInfo
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """A network's graph, held still; ``at`` is the time of valuation in Unix seconds."""
+
+    info: NetworkInfo
+    graph: NetworkGraph
+    at: int
+
+
+class ApiResource(Resource):  # type: ignore[misc]
+    """A resource over the services handed to it."""
+
+    def __init__(self, services: Services) -> None:
+        self.services = services
+
+    @contextmanager
+    def reading(self, network: Address) -> Iterator[Reading]:
+        """Hold a network's graph still; nothing else may be waited for meanwhile.
+
+        Raises:
+            UnknownNetwork: if it is not served.
+
+        """
+        networks = self.services.networks
+        with networks.reading(network) as graph:
+            self.note_block()
+            yield Reading(networks.info(network), graph, self._valuation_time())
+
+    def note_block(self) -> None:
+        """Keep the block that the graphs stand at for the answer's header; the earliest of several counts."""
+        block = self.services.networks.block
+        if block is not None and "block_number" not in g:
+            g.block_number = block.number
+
+    def _valuation_time(self) -> int:
+        # The next block, in which a transfer would be executed, cannot be earlier than the last one.
+        block = self.services.networks.block
+        now = self.services.clock()
+        return now if block is None else max(now, block.timestamp)

@@ -1,0 +1,123 @@
+"""Events of currency networks, of all or of a user."""
+
+from typing import Any
+
+from relay.addresses import Address
+from relay.api.contract import speaks
+from relay.api.resources.base import ApiResource
+from relay.api.schemas import (
+    EVENT_TYPES,
+    ContractType,
+    EventQuestion,
+    EventQuestionSchema,
+    EventSchema,
+    UserEventQuestionSchema,
+)
+from relay.model import Event, EventType
+from relay.store.reading import EventFilter
+
+CONFIRMED_DEPTH = 5
+"""An event is confirmed if so many blocks follow the block that holds it."""
+
+DEFAULT_TYPES = (
+    EventType.TRUSTLINE_UPDATE,
+    EventType.TRUSTLINE_UPDATE_REQUEST,
+    EventType.TRUSTLINE_UPDATE_CANCEL,
+    EventType.TRANSFER,
+)
+"""What a list of events holds if no type is asked for."""
+
+
+class _EventResource(ApiResource):
+    def list_events(
+        self, question: EventQuestion, network: Address | None = None, user: Address | None = None
+    ) -> list[dict[str, Any]]:
+        """Return what is answered for the events asked for, in the order of the chain.
+
+        Raises:
+            UnknownNetwork: if the network is not served.
+            StoreError: if they cannot be read.
+
+        """
+        if network is not None:
+            self.services.networks.info(network)
+        self.note_block()
+        block = self.services.networks.block
+        head = 0 if block is None else block.number
+        types = DEFAULT_TYPES if question.type is None else (EventType(question.type),)
+        events = self.services.events.events(EventFilter(types, network, user, question.from_block))
+        return [_event(event, head, user) for event in events]
+
+
+class NetworkEvents(_EventResource):
+    """The events of a network."""
+
+    @speaks(EventSchema(many=True), query=EventQuestionSchema())
+    def get(self, question: EventQuestion, network: Address) -> list[dict[str, Any]]:
+        """List events of a network."""
+        return self.list_events(question, network)
+
+
+class NetworkUserEvents(_EventResource):
+    """The events of a user in a network."""
+
+    @speaks(EventSchema(many=True), query=EventQuestionSchema())
+    def get(self, question: EventQuestion, network: Address, user: Address) -> list[dict[str, Any]]:
+        """List events of a network in which a user takes part."""
+        return self.list_events(question, network, user)
+
+
+class UserEvents(_EventResource):
+    """The events of a user in all networks."""
+
+    @speaks(EventSchema(many=True), query=UserEventQuestionSchema())
+    def get(self, question: EventQuestion, user: Address) -> list[dict[str, Any]]:
+        """List events in which a user takes part. Only those of currency networks are indexed."""
+        networks = ContractType.CURRENCY_NETWORK
+        asks_others = question.contract_type not in {None, networks}
+        if asks_others or (question.type is not None and question.type not in EVENT_TYPES[networks]):
+            self.note_block()
+            return []
+        return self.list_events(question, user=user)
+
+
+def _event(event: Event, head: int, user: Address | None) -> dict[str, Any]:
+    answer: dict[str, Any] = {
+        "network_address": event.network,
+        "block_number": event.block_number,
+        "block_hash": event.block_hash,
+        "timestamp": event.timestamp,
+        "type": event.type.value,
+        "status": "confirmed" if head - event.block_number >= CONFIRMED_DEPTH else "pending",
+        "transaction_hash": event.transaction_hash,
+        "log_index": event.log_index,
+    }
+    # What an event does not have stays out of its object: clients read an attribute that is there as a value.
+    if event.sender is not None:
+        answer["sender"] = event.sender
+    if event.receiver is not None:
+        answer["receiver"] = event.receiver
+    if user is not None:
+        is_sender = event.sender == user
+        answer["user"] = user
+        answer["counter_party"] = event.receiver if is_sender else event.sender
+        answer["direction"] = "sent" if is_sender else "received"
+    return answer | _particulars(event)
+
+
+def _particulars(event: Event) -> dict[str, Any]:
+    """Return the attributes that only events of this type have."""
+    found: dict[str, Any] = {}
+    if event.terms is not None:
+        found |= {
+            "given": event.terms.given,
+            "received": event.terms.received,
+            "interest_rate_given": event.terms.rate_given,
+            "interest_rate_received": event.terms.rate_received,
+            "is_frozen": event.terms.is_frozen,
+        }
+    if event.value is not None:
+        found["debt" if event.type is EventType.DEBT_UPDATE else "amount"] = event.value
+    if event.extra_data is not None:
+        found["extra_data"] = event.extra_data
+    return found

@@ -1,0 +1,69 @@
+"""What concerns the chain itself: its head, the accounts that send transactions, and the relaying of these."""
+
+import logging
+from typing import Any
+
+from marshmallow import fields
+from werkzeug.exceptions import Conflict, NotFound
+
+from relay.addresses import Address
+from relay.api.contract import speaks
+from relay.api.fields import HexField
+from relay.api.resources.base import ApiResource
+from relay.api.schemas import RawTransactionSchema, TransactionInfoSchema
+from relay.chain.errors import ChainError, NodeRefused
+
+logger = logging.getLogger(__name__)
+
+
+class Version(ApiResource):
+    """The relay's version."""
+
+    @speaks(fields.String())
+    def get(self) -> str:
+        """Return name and version of this program."""
+        return f"relay/v{self.services.version}"
+
+
+class BlockNumber(ApiResource):
+    """The latest block."""
+
+    @speaks(fields.Integer())
+    def get(self) -> int:
+        """Return the number of the node's newest block, or of the newest indexed one while the node is away."""
+        try:
+            return self.services.node.head().number
+        except ChainError as error:
+            block = self.services.networks.block
+            if block is None:
+                raise
+            logger.warning("answering the indexed block instead of the node's: %s", error)
+            return block.number
+
+
+class TransactionInfo(ApiResource):
+    """What an account needs to sign a transaction."""
+
+    @speaks(TransactionInfoSchema())
+    def get(self, user: Address) -> dict[str, Any]:
+        """Return gas price, balance and next nonce."""
+        node = self.services.node
+        return {
+            "gas_price": self.services.gas_price(),
+            "balance": node.balance(user),
+            "nonce": node.pending_nonce(user),
+        }
+
+
+class Relay(ApiResource):
+    """Signed transactions on their way to the node."""
+
+    @speaks(HexField(), body=RawTransactionSchema())
+    def post(self, raw_transaction: str) -> bytes:
+        """Hand a signed transaction to the node and return its hash."""
+        if self.services.relaying is None:
+            raise NotFound("relaying is switched off here")
+        try:
+            return self.services.relaying.relay(raw_transaction)
+        except NodeRefused as refusal:
+            raise Conflict(f"the node refuses the transaction: {refusal.message}") from refusal

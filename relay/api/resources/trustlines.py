@@ -1,0 +1,89 @@
+"""Trustlines, as their users see them."""
+
+from contextlib import suppress
+from typing import Any
+
+from werkzeug.exceptions import NotFound
+
+from graph.trustline import View
+from relay.addresses import Address, to_checksum, trustline_id
+from relay.api.contract import speaks
+from relay.api.resources.base import ApiResource
+from relay.api.schemas import TrustlineSchema
+from relay.sync.networks import UnknownNetwork
+
+
+class _UserResource(ApiResource):
+    def trustlines_of(self, user: Address, network: Address) -> list[dict[str, Any]]:
+        """Return what is answered for the open trustlines of a user in a network, by the other's address.
+
+        Raises:
+            UnknownNetwork: if the network is not served.
+
+        """
+        with self.reading(network) as reading:
+            views = list(reading.graph.views(user, reading.at))
+        return [_trustline(network, view) for view in views]
+
+
+class UserTrustlines(_UserResource):
+    """The trustlines of a user in one network."""
+
+    @speaks(TrustlineSchema(many=True))
+    def get(self, network: Address, user: Address) -> list[dict[str, Any]]:
+        """List the open trustlines of a user, by the other's address."""
+        return self.trustlines_of(user, network)
+
+
+class UserTrustlinesEverywhere(_UserResource):
+    """The trustlines of a user in all networks."""
+
+    @speaks(TrustlineSchema(many=True))
+    def get(self, user: Address) -> list[dict[str, Any]]:
+        """List the open trustlines of a user, network by network."""
+        found = []
+        for network in self.services.networks.addresses():
+            with suppress(UnknownNetwork):
+                found += self.trustlines_of(user, network)
+        return found
+
+
+class TrustlineDetails(ApiResource):
+    """The trustline between two users."""
+
+    @speaks(TrustlineSchema())
+    def get(self, network: Address, user: Address, other: Address) -> dict[str, Any]:
+        """Describe a trustline as ``user`` sees it."""
+        with self.reading(network) as reading:
+            view = reading.graph.view(user, other, reading.at)
+        if view is None:
+            raise NotFound(f"{to_checksum(user)} and {to_checksum(other)} have no trustline in this network")
+        return _trustline(network, view)
+
+
+class NetworkTrustlines(ApiResource):
+    """The trustlines of a network."""
+
+    @speaks(TrustlineSchema(many=True))
+    def get(self, network: Address) -> list[dict[str, Any]]:
+        """List the open trustlines of a network, each as its user with the lower address sees it."""
+        with self.reading(network) as reading:
+            trustlines, at = sorted(reading.graph.trustlines(), key=lambda line: line.pair), reading.at
+        return [_trustline(network, line.at(at).seen_by(line.lower)) for line in trustlines]
+
+
+def _trustline(network: Address, view: View) -> dict[str, Any]:
+    return {
+        "id": trustline_id(network, view.user, view.other),
+        "counter_party": view.other,
+        "user": view.user,
+        "currency_network": network,
+        "balance": view.balance,
+        "given": view.given,
+        "received": view.received,
+        "left_given": view.left_given,
+        "left_received": view.left_received,
+        "interest_rate_given": view.rate_given,
+        "interest_rate_received": view.rate_received,
+        "is_frozen": view.is_frozen,
+    }

@@ -1,0 +1,88 @@
+"""What the API is built from: the parts that the composition root hands in."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+from graph.transfer import Transfer
+from graph.trustline import Trustline
+from relay.addresses import Address
+from relay.model import Block, Event, NetworkInfo
+from relay.store.reading import EventFilter
+from relay.sync.networks import Networks
+
+
+class EventSource(Protocol):
+    """Lists stored events; `relay.store.reading.EventReader` is one."""
+
+    def events(self, wanted: EventFilter) -> list[Event]:
+        """Return the matching events in the order of the chain; raises StoreError."""
+
+
+class NodeView(Protocol):
+    """What the API asks of the node itself; every method raises ChainError."""
+
+    def head(self) -> Block:
+        """Return the newest block."""
+
+    def balance(self, address: Address) -> int:
+        """Return the balance of an account in wei."""
+
+    def pending_nonce(self, address: Address) -> int:
+        """Return the next nonce of an account, counting transactions that wait."""
+
+
+class TransactionRelay(Protocol):
+    """Takes signed transactions to the node; `relay.chain.relaying.Relaying` does."""
+
+    def relay(self, raw_transaction: str) -> bytes:
+        """Return the 32-byte hash of a signed transaction (hex text) that the node has taken.
+
+        Raises:
+            MalformedTransaction: if it is none; the node was not asked.
+            WrongChain: if it is signed for another chain; the node was not asked.
+            NodeRefused: if the node does not take it.
+            ChainError: if the node cannot be asked.
+
+        """
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedTransfer:
+    """A transfer that a search found, with all that its gas depends on.
+
+    ``trustlines`` are those of its hops, in the order of the path, as stored before the transfer; ``at`` is the
+    time of valuation in Unix seconds.
+    """
+
+    network: NetworkInfo
+    transfer: Transfer
+    trustlines: tuple[Trustline, ...]
+    at: int
+    extra_data: bytes = b""
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    """The parts of the API.
+
+    Attributes:
+        networks: the graphs of this process and the block they stand at.
+        events: the stored events.
+        node: the node, for what only it knows.
+        relaying: takes transactions to the node; None where relaying is switched off.
+        estimate_gas: the gas that a transfer will be charged, without asking the node.
+        gas_price: the gas price told to clients, in wei; may raise ChainError.
+        clock: the time in Unix seconds.
+        version: the relay's version.
+
+    """
+
+    networks: Networks
+    events: EventSource
+    node: NodeView
+    relaying: TransactionRelay | None
+    estimate_gas: Callable[[PlannedTransfer], int]
+    gas_price: Callable[[], int]
+    clock: Callable[[], int]
+    version: str
