@@ -6,13 +6,23 @@ from collections.abc import Callable
 from typing import Protocol
 
 from relay.store.errors import StoreError
-from relay.store.reading import StateReader
+from relay.store.reading import Changes, Snapshot
 from relay.sync.networks import Networks
 
 logger = logging.getLogger(__name__)
 
 _LONGEST_SLEEP_SECONDS = 1.0
 _RETRY_SECONDS = 0.5
+
+
+class Reader(Protocol):
+    """Reads the state of the networks; `relay.store.reading.StateReader` does."""
+
+    def snapshot(self) -> Snapshot:
+        """Return the whole state; raises StoreError."""
+
+    def changes_since(self, position: int) -> Changes | None:
+        """Return what changed, None if the feed does not reach back so far; raises StoreError."""
 
 
 class Listener(Protocol):
@@ -28,11 +38,18 @@ class Listener(Protocol):
 class Follower:
     """Loads the networks from the database, then follows the feed in a thread of its own."""
 
-    def __init__(self, reader: StateReader, networks: Networks, listen: Callable[[], Listener]) -> None:
+    def __init__(
+        self,
+        reader: Reader,
+        networks: Networks,
+        listen: Callable[[], Listener],
+        retry_seconds: float = _RETRY_SECONDS,
+    ) -> None:
         """Prepare; ``listen`` opens a new listener, as often as the old one breaks."""
         self._reader = reader
         self._networks = networks
         self._listen = listen
+        self._retry_seconds = retry_seconds
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="follower", daemon=True)
 
@@ -79,7 +96,7 @@ class Follower:
                 if listener is not None:
                     listener.close()
                     listener = None
-                self._stopping.wait(_RETRY_SECONDS)
+                self._stopping.wait(self._retry_seconds)
         if listener is not None:
             listener.close()
 
