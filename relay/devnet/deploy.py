@@ -1,10 +1,9 @@
 """The contracts of a local world: four currency networks, an exchange, wrapped ether and identities."""
 
 import json
-import os
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from eth_typing import ChecksumAddress
 from web3 import Web3
@@ -14,6 +13,7 @@ from web3.types import TxParams, TxReceipt
 from relay.chain.abi import contract as shipped
 from relay.devnet.anvil import CHAIN_ID
 from relay.devnet.errors import DevnetError
+from relay.devnet.files import write_atomically
 
 GAS_LIMIT = 10_000_000
 NEVER = 4_102_444_800
@@ -51,6 +51,19 @@ class Addresses:
     unw_eth: ChecksumAddress
     identity_proxy_factory: ChecksumAddress
     identity_implementations: tuple[ChecksumAddress, ...]
+
+    @classmethod
+    def from_json(cls, content: dict[str, Any]) -> Self:
+        """Return the deployment that an addresses.json describes; raises KeyError or TypeError if it does not."""
+        return cls(
+            networks=tuple(Web3.to_checksum_address(address) for address in content["networks"]),
+            exchange=Web3.to_checksum_address(content["exchange"]),
+            unw_eth=Web3.to_checksum_address(content["unwEth"]),
+            identity_proxy_factory=Web3.to_checksum_address(content["identityProxyFactory"]),
+            identity_implementations=tuple(
+                Web3.to_checksum_address(address) for address in content["identityImplementations"]
+            ),
+        )
 
     def as_json(self) -> dict[str, Any]:
         """Return the content of an addresses.json."""
@@ -129,16 +142,6 @@ def transact(w3: Web3, call: Any, sender: ChecksumAddress | None = None) -> TxRe
 
     """
     return _mined(w3, w3.eth.send_transaction(call.build_transaction(_envelope(w3, sender))))
-
-
-def write_atomically(path: Path, content: str) -> None:
-    """Write a file so that a reader finds the old content or the new, even after a power loss."""
-    part = path.with_name(path.name + ".part")
-    with part.open("w", encoding="utf-8") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-    part.replace(path)
 
 
 def write_addresses(path: Path, addresses: Addresses) -> None:

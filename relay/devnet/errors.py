@@ -10,13 +10,17 @@ class DevnetError(Exception):
     """A local chain, database or tool could not be had; the message is one sentence fit for a user."""
 
 
+class DiskFull(DevnetError):
+    """There is no space left to write to."""
+
+
 class Unavailable(DevnetError):
     """The machine lacks something that we cannot bring along (no network, an unknown platform)."""
 
 
 def disk_full(where: Path | str) -> DevnetError:
     """Return the error that says that the disk below ``where`` is full."""
-    return DevnetError(f"The disk is full: no space is left to write below {where}.")
+    return DiskFull(f"The disk is full: no space is left to write below {where}.")
 
 
 def from_os_error(error: OSError, where: Path | str) -> DevnetError:

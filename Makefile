@@ -1,0 +1,45 @@
+# make demo, make test, make lint: each sets up what it needs in this checkout first.
+# Variables: PORT, RPC_PORT, FRESH (demo); PYTHON (3.11 or newer), VENV; ARGS (passed on to pytest).
+# All paths are relative: make cannot handle the spaces that the path of a checkout may contain.
+
+PORT ?= 5000
+RPC_PORT ?= 8545
+FRESH ?=
+PYTHON ?=
+VENV ?= .venv
+ARGS ?=
+
+BIN = $(VENV)/bin
+INSTALL = PYTHON='$(PYTHON)' sh scripts/install '$(VENV)'
+
+.PHONY: help demo test lint clean
+
+help:
+	@echo 'make demo    a chain with people on it, a database and a relay: http://localhost:$(PORT)/api/v1'
+	@echo '             PORT=6000 and RPC_PORT=9545 move its ports, FRESH=1 begins anew, Ctrl-C ends it'
+	@echo 'make test    all tests; ARGS="-k village" hands options to pytest'
+	@echo 'make lint    style, types, direction of imports'
+	@echo 'make clean   removes what these commands made, the demo included'
+	@echo
+	@echo 'PYTHON=python3.13 chooses the Python (3.11 or newer), VENV=.venv-3.13 where its environment lies.'
+
+demo:
+	@$(INSTALL) devnet
+	@exec '$(BIN)/python' -m relay.cli demo --port '$(PORT)' --rpc-port '$(RPC_PORT)' $(if $(filter-out 0 no false,$(FRESH)),--fresh)
+
+test:
+	@$(INSTALL) test
+	@exec '$(BIN)/python' -m pytest $(ARGS)
+
+lint:
+	@$(INSTALL) lint
+	@echo 'Checking style, types and imports'
+	@'$(BIN)/ruff' check .
+	@'$(BIN)/ruff' format --check .
+	@'$(BIN)/mypy'
+	@'$(BIN)/lint-imports'
+
+clean:
+	rm -rf '$(VENV)' .demo .cache build dist trustlines_credit_relay.egg-info
+	rm -rf .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
+	find graph relay tests -name __pycache__ -type d -prune -exec rm -rf {} +
