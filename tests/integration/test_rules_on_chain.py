@@ -2,8 +2,7 @@
 
 import random
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
-from itertools import pairwise
+from dataclasses import dataclass
 from typing import Any
 
 import pytest
@@ -14,9 +13,9 @@ from graph.fees import fee, forwardable, imbalance, reverse_fee
 from graph.interest import balance_with_interest
 from graph.network import NetworkGraph, Rules
 from graph.transfer import FeePayer, RuleBroken, Transfer, replay
-from graph.trustline import Trustline, User, pair_of
 from relay.devnet.anvil import Anvil
 from tests.support.batched_chain import GENESIS, BatchedChain, Call
+from tests.support.contract_calls import Path, described, open_transfer_call, transfer_call, trustlines_after
 from tests.support.random_networks import (
     LARGEST,
     NOW,
@@ -29,7 +28,7 @@ from tests.support.random_networks import (
     two_users,
 )
 
-NETWORKS = 400
+NETWORKS = 600
 TRANSFERS_PER_NETWORK = 4
 CASES = 200
 in_batches = settings(
@@ -129,24 +128,13 @@ class Attempt:
     """A transfer over one path, and what ``replay`` makes of it."""
 
     network: NetworkGraph
-    path: tuple[User, ...]
+    path: Path
     value: int
     fee_payer: FeePayer
     outcome: Transfer | RuleBroken
 
-    def call(self, chain: BatchedChain, max_fees: int, function: str = "") -> Call:
-        sender_pays = self.fee_payer is FeePayer.SENDER
-        test_function = "testTransferSenderPays" if sender_pays else "testTransferReceiverPays"
-        arguments: tuple[Any, ...] = (self.value, max_fees, self.path)
-        address = chain.network(self.network.rules)
-        if function == "test":
-            return Call(address, test_function, arguments)
-        return Call(
-            address, "transfer" if sender_pays else "transferReceiverPays", (*arguments, b""), self.path[0]
-        )
 
-
-def attempt(network: NetworkGraph, path: tuple[User, ...], value: int, fee_payer: FeePayer) -> Attempt:
+def attempt(network: NetworkGraph, path: Path, value: int, fee_payer: FeePayer) -> Attempt:
     try:
         outcome: Transfer | RuleBroken = replay(network, path, value, fee_payer, NOW)
     except RuleBroken as broken:
@@ -163,16 +151,6 @@ def random_attempts(rng: random.Random, network: NetworkGraph) -> Iterator[Attem
         for path in simple_paths(network, sender, receiver):
             for fee_payer in FeePayer:
                 yield attempt(network, path, interesting_value(rng, network), fee_payer)
-
-
-def trustlines_after(transfer: Transfer, network: NetworkGraph) -> list[Trustline]:
-    """Every trustline of the network as it should stand in a block of the time ``NOW``."""
-    expected = {line.pair: line for line in network.trustlines()}
-    for (payer, payee), amount in zip(pairwise(transfer.path), transfer.amounts, strict=True):
-        line = expected[pair_of(payer, payee)].at(NOW)
-        change = -amount if payer == line.lower else amount
-        expected[line.pair] = replace(line, balance=line.balance + change, mtime=NOW)
-    return list(expected.values())
 
 
 @pytest.fixture(scope="module")
@@ -192,14 +170,14 @@ def attempts(chain: BatchedChain, pytestconfig: pytest.Config) -> list[Attempt]:
 def test_a_transfer_goes_through_on_the_chain_exactly_if_no_rule_is_broken(
     chain: BatchedChain, attempts: list[Attempt]
 ) -> None:
-    for function in ("transfer", "test"):
-        accepted = chain.accepts([attempt.call(chain, LARGEST, function) for attempt in attempts], NOW)
+    for call in (transfer_call, open_transfer_call):
+        accepted = chain.accepts([call(chain, *request(attempt, LARGEST)) for attempt in attempts], NOW)
         wrong = [
             attempt
             for attempt, is_accepted in zip(attempts, accepted, strict=True)
             if is_accepted != isinstance(attempt.outcome, Transfer)
         ]
-        assert not wrong, described(wrong)
+        assert not wrong, first_of(wrong)
     broken = {attempt.outcome.rule for attempt in attempts if isinstance(attempt.outcome, RuleBroken)}
     assert {rule.value for rule in broken} == {"frozen", "capacity", "fees", "mediator_interests"}
 
@@ -208,17 +186,19 @@ def test_the_fees_are_the_least_that_the_chain_accepts_as_their_limit(
     chain: BatchedChain, attempts: list[Attempt]
 ) -> None:
     passing = [(attempt, attempt.outcome) for attempt in attempts if isinstance(attempt.outcome, Transfer)]
-    exact = chain.accepts([attempt.call(chain, transfer.fees) for attempt, transfer in passing], NOW)
-    assert all(exact), described(
-        [passing[number][0] for number, is_accepted in enumerate(exact) if not is_accepted]
+    exact = chain.accepts(
+        [transfer_call(chain, *request(attempt, transfer.fees)) for attempt, transfer in passing], NOW
     )
+    refused = [attempt for (attempt, _), is_accepted in zip(passing, exact, strict=True) if not is_accepted]
+    assert not refused, first_of(refused)
 
     charged = [(attempt, transfer) for attempt, transfer in passing if transfer.fees]
     assert len(charged) > 100
-    short = chain.accepts([attempt.call(chain, transfer.fees - 1) for attempt, transfer in charged], NOW)
-    assert not any(short), described(
-        [charged[number][0] for number, is_accepted in enumerate(short) if is_accepted]
+    short = chain.accepts(
+        [transfer_call(chain, *request(attempt, transfer.fees - 1)) for attempt, transfer in charged], NOW
     )
+    cheaper = [attempt for (attempt, _), is_accepted in zip(charged, short, strict=True) if is_accepted]
+    assert not cheaper, first_of(cheaper)
 
 
 def test_after_a_transfer_every_trustline_on_the_chain_stands_as_expected(
@@ -233,20 +213,24 @@ def test_after_a_transfer_every_trustline_on_the_chain_stands_as_expected(
     for number in range(6):
         chosen = [some[number % len(some)] for some in of_network.values()]
         with chain.undone():
-            executed = chain.execute([attempt.call(chain, transfer.fees) for attempt, transfer in chosen], NOW)
+            executed = chain.execute(
+                [transfer_call(chain, *request(attempt, transfer.fees)) for attempt, transfer in chosen], NOW
+            )
             assert all(executed)
             expected = [
                 (attempt, line) for attempt, done in chosen for line in trustlines_after(done, attempt.network)
             ]
             found = chain.trustlines([(attempt.network, line.pair) for attempt, line in expected])
             for (attempt, line), stored in zip(expected, found, strict=True):
-                assert stored == line, described([attempt])
+                assert stored == line, first_of([attempt])
 
 
-def described(attempts: list[Attempt]) -> str:
+def request(attempt: Attempt, max_fees: int) -> tuple[NetworkGraph, Path, int, FeePayer, int]:
+    return (attempt.network, attempt.path, attempt.value, attempt.fee_payer, max_fees)
+
+
+def first_of(attempts: list[Attempt]) -> str:
     """The first of some attempts in full."""
     if not attempts:
         return ""
-    first = attempts[0]
-    lines = "\n".join(map(repr, first.network.trustlines()))
-    return f"{len(attempts)}, the first: {first}\n{first.network.rules}\n{lines}\nTEST_SEED={seed()}"
+    return f"{len(attempts)}, the first: {attempts[0]}\n{described(attempts[0].network)}\nTEST_SEED={seed()}"

@@ -28,6 +28,9 @@ REVERTED = 3
 """The JSON-RPC error code of a call that the contract refused."""
 
 BATCH = 2000
+WRITES_PER_BLOCK = 300
+"""Anvil takes time quadratic in the size of a block to answer its receipts."""
+
 GAS = 3_000_000
 BLOCK_GAS = 10**11
 ETHER = 10**18
@@ -118,7 +121,8 @@ class BatchedChain:
                     calls += [before, write, self._settings(address, network.rules)]
                 else:
                     calls.append(write)
-        assert all(self.execute(calls))
+        for start in range(0, len(calls), WRITES_PER_BLOCK):
+            assert all(self.execute(calls[start : start + WRITES_PER_BLOCK]))
 
     def trustlines(self, asked: Sequence[tuple[NetworkGraph, Pair]]) -> list[Trustline]:
         """Return the trustlines, without interest since ``mtime``, that the networks' contracts keep for pairs."""
@@ -162,7 +166,6 @@ class BatchedChain:
         transactions = self._ask(questions)
         time = next(self._time) if at is None else at
         self.mine(time)
-        # The receipts of a block in one answer: anvil takes long to find one of them in a large block.
         (receipts,) = self._ask([("eth_getBlockReceipts", ["latest"])])
         succeeded = {receipt["transactionHash"]: receipt["status"] == "0x1" for receipt in receipts}
         return [succeeded[transaction] for transaction in transactions]
