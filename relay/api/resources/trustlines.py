@@ -68,7 +68,8 @@ class NetworkTrustlines(ApiResource):
     def get(self, network: Address) -> list[dict[str, Any]]:
         """List the open trustlines of a network, each as its user with the lower address sees it."""
         with self.reading(network) as reading:
-            trustlines, at = sorted(reading.graph.trustlines(), key=lambda line: line.pair), reading.at
+            trustlines, at = list(reading.graph.trustlines()), reading.at
+        trustlines.sort(key=lambda line: line.pair)
         return [_trustline(network, line.at(at).seen_by(line.lower)) for line in trustlines]
 
 

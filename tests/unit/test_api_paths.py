@@ -1,0 +1,244 @@
+"""Asking for a way through a network."""
+
+import threading
+from typing import Any
+
+import pytest
+from flask.testing import FlaskClient
+from werkzeug.test import TestResponse
+
+from graph.trustline import Trustline
+from relay.api.services import PlannedTransfer
+from tests.support.fake_services import (
+    ADA,
+    BO,
+    CASH,
+    CASH_INFO,
+    CY,
+    DEE,
+    EVE,
+    FROZEN_NETWORK,
+    NOW,
+    STRANGER,
+    TRUSTLINES,
+    FakeGas,
+    client,
+    graphs,
+    text,
+)
+
+CASH_URL = f"/api/v1/networks/{text(CASH)}"
+KINDS = ("path-info", "max-capacity-path-info", "close-trustline-path-info")
+
+
+def ask(kind: str, sender: bytes, receiver: bytes, api: FlaskClient | None = None, **more: Any) -> TestResponse:
+    body = {"from": text(sender), "to": text(receiver), **more}
+    return (api or client()).post(f"{CASH_URL}/{kind}", json=body)
+
+
+def test_the_cheapest_path_comes_with_its_fees_and_its_gas() -> None:
+    assert ask("path-info", ADA, CY, value="400").get_json() == {
+        "path": [text(ADA), text(BO), text(CY)],
+        "fees": "5",
+        "value": "400",
+        "feePayer": "sender",
+        "estimatedGas": 76_324,
+    }
+
+
+def test_the_receiver_can_pay_the_fees() -> None:
+    answer = ask("path-info", ADA, CY, value="400", feePayer="receiver").get_json()
+    assert (answer["feePayer"], answer["value"], answer["fees"]) == ("receiver", "400", "4")
+
+
+@pytest.mark.parametrize("value", ["400", 400, "0400"])
+def test_a_value_comes_as_text_or_as_a_number(value: str | int) -> None:
+    answer = ask("path-info", ADA, CY, value=value, maxFees=5, maxHops="2").get_json()
+    assert (answer["value"], answer["fees"]) == ("400", "5")
+
+
+def test_null_and_unknown_fields_are_passed_over() -> None:
+    nothing = {"maxFees": None, "maxHops": None, "feePayer": None, "extraData": None, "colour": "green"}
+    assert ask("path-info", ADA, CY, value=1, **nothing).get_json()["path"] != []
+
+
+def test_users_may_be_written_in_lower_case() -> None:
+    body = {"from": text(ADA).lower(), "to": text(CY).lower(), "value": "1"}
+    assert client().post(f"{CASH_URL}/path-info", json=body).get_json()["path"][0] == text(ADA)
+
+
+def test_the_gas_is_estimated_from_the_path_the_trustlines_and_the_extra_data() -> None:
+    gas = FakeGas()
+    ask("path-info", ADA, CY, client(estimate_gas=gas), value=400, extraData="0x00Ff")
+    (planned,) = gas.asked
+    assert planned.transfer.path == (ADA, BO, CY)
+    assert planned.transfer.amounts == (405, 400)
+    assert planned.trustlines == TRUSTLINES[:2]
+    assert (planned.network, planned.at, planned.extra_data) == (CASH_INFO, NOW, b"\x00\xff")
+
+
+@pytest.mark.parametrize(
+    ("sender", "receiver", "limits", "code"),
+    [
+        (STRANGER, ADA, {}, "unknown_sender"),
+        (ADA, STRANGER, {}, "unknown_receiver"),
+        (ADA, ADA, {}, "sender_is_receiver"),
+        (ADA, EVE, {}, "not_connected"),
+        (ADA, DEE, {}, "frozen"),
+        (ADA, CY, {"value": 801}, "capacity"),
+        (ADA, CY, {"maxFees": 4}, "fees"),
+        (ADA, CY, {"maxHops": 1}, "hops"),
+    ],
+)
+def test_where_there_is_no_path_the_answer_says_why(
+    sender: bytes, receiver: bytes, limits: dict[str, int], code: str
+) -> None:
+    answer = ask("path-info", sender, receiver, **{"value": 400, **limits})
+    assert answer.status_code == 200
+    found = answer.get_json()
+    sentence = found.pop("reasonMessage")
+    assert isinstance(sentence, str)
+    assert sentence
+    assert found == {
+        "path": [],
+        "fees": "0",
+        "value": str(limits.get("value", 400)),
+        "feePayer": "sender",
+        "estimatedGas": 0,
+        "reason": code,
+    }
+
+
+def test_the_largest_value_goes_through_and_one_more_does_not() -> None:
+    answer = ask("max-capacity-path-info", ADA, CY).get_json()
+    assert answer == {"capacity": "800", "path": [text(ADA), text(BO), text(CY)]}
+    assert ask("path-info", ADA, CY, value=answer["capacity"]).get_json()["path"] == answer["path"]
+    assert ask("path-info", ADA, CY, value=int(answer["capacity"]) + 1).get_json()["path"] == []
+
+
+def test_the_largest_value_is_zero_within_too_few_hops() -> None:
+    answer = ask("max-capacity-path-info", ADA, CY, maxHops=1).get_json()
+    assert (answer["capacity"], answer["path"], answer["reason"]) == ("0", [], "hops")
+
+
+TRIANGLE = (*TRUSTLINES[:2], Trustline(ADA, CY, given=500, received=500, mtime=NOW))
+
+
+def test_a_debt_is_settled_over_a_cycle_of_which_the_sender_pays_the_fees() -> None:
+    answer = ask("close-trustline-path-info", ADA, BO, client(networks=graphs(TRIANGLE))).get_json()
+    assert answer == {
+        "path": [text(ADA), text(CY), text(BO), text(ADA)],
+        "fees": "2",
+        "value": "50",
+        "feePayer": "sender",
+    }
+
+
+def test_a_claim_is_settled_over_a_cycle_of_which_the_receiver_pays_the_fees() -> None:
+    answer = ask("close-trustline-path-info", BO, ADA, client(networks=graphs(TRIANGLE))).get_json()
+    assert (answer["feePayer"], answer["value"]) == ("receiver", "50")
+    assert answer["path"] == [text(BO), text(ADA), text(CY), text(BO)]
+
+
+@pytest.mark.parametrize(
+    ("user", "other", "limits", "payer", "code"),
+    [
+        (ADA, CY, {}, "sender", "nothing_to_close"),
+        (ADA, STRANGER, {}, "sender", "unknown_receiver"),
+        (ADA, BO, {"maxFees": 1}, "sender", "fees"),
+        (BO, ADA, {"maxHops": 2}, "receiver", "hops"),
+    ],
+)
+def test_where_nothing_can_be_settled_the_answer_is_an_empty_path(
+    user: bytes, other: bytes, limits: dict[str, int], payer: str, code: str
+) -> None:
+    api = client(networks=graphs(TRIANGLE))
+    answer = ask("close-trustline-path-info", user, other, api, **limits).get_json()
+    assert answer.pop("reasonMessage")
+    assert answer == {"path": [], "fees": "0", "value": "0", "feePayer": payer, "reason": code}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_no_path_is_searched_in_a_frozen_network(kind: str) -> None:
+    body = {"from": text(ADA), "to": text(CY), "value": 1}
+    answer = client().post(f"/api/v1/networks/{text(FROZEN_NETWORK)}/{kind}", json=body)
+    assert answer.status_code == 400
+    assert "frozen" in answer.get_json()["message"]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_no_path_is_searched_in_an_unknown_network(kind: str) -> None:
+    body = {"from": text(ADA), "to": text(CY), "value": 1}
+    assert client().post(f"/api/v1/networks/{text(STRANGER)}/{kind}", json=body).status_code == 404
+
+
+NOT_WHOLE_NUMBERS = [
+    True, False, 1.0, 1.5, -1, 2**64, 10**30, "", " 1", "+1", "-1", "1.0", "1e3", "0x10", "1_000", "٣",
+    str(2**64), "9" * 5000, [], {}, [1], {"value": 1}, "NaN", "1\x00",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("value", NOT_WHOLE_NUMBERS)
+@pytest.mark.parametrize("field", ["value", "maxFees", "maxHops"])
+def test_what_is_no_whole_number_below_two_to_the_64th_is_refused_by_name(field: str, value: Any) -> None:
+    answer = ask("path-info", ADA, CY, **{"value": 1, field: value})
+    assert answer.status_code == 422
+    assert answer.get_json()["message"].startswith(f"{field}: ")
+
+
+@pytest.mark.parametrize("number", ["1e400", "1E3", "-0.0", "9" * 5000, str(2**64)])
+def test_numbers_that_json_allows_and_we_do_not_are_refused(number: str) -> None:
+    body = f'{{"from": "{text(ADA)}", "to": "{text(CY)}", "value": {number}}}'
+    answer = client().post(f"{CASH_URL}/path-info", data=body, content_type="application/json")
+    assert answer.status_code in {400, 422}
+
+
+def test_the_largest_number_is_taken_at_its_word() -> None:
+    for value in (2**64 - 1, str(2**64 - 1)):
+        answer = ask("path-info", ADA, CY, value=value, maxFees=value, maxHops=value).get_json()
+        assert (answer["value"], answer["reason"]) == (str(2**64 - 1), "capacity")
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("from", None),
+        ("from", "Ada"),
+        ("from", 1),
+        ("to", [text(CY)]),
+        ("to", text(CY).lower().replace("c3", "C3")),
+        ("value", None),
+        ("feePayer", "nobody"),
+        ("feePayer", 1),
+        ("feePayer", ["sender"]),
+        ("extraData", "hello"),
+        ("extraData", "0x1"),
+        ("extraData", "0xzz"),
+        ("extraData", 0),
+    ],
+)
+def test_a_bad_field_is_refused_by_name(field: str, value: Any) -> None:
+    body = {"from": text(ADA), "to": text(CY), "value": 1, field: value}
+    answer = client().post(f"{CASH_URL}/path-info", json=body)
+    assert answer.status_code == 422
+    assert answer.get_json()["message"].startswith(f"{field}: ")
+
+
+def test_every_bad_field_is_named() -> None:
+    message = client().post(f"{CASH_URL}/path-info", json={"maxHops": "x"}).get_json()["message"]
+    assert [part.split(":")[0] for part in message.split("; ")] == ["from", "to", "maxHops", "value"]
+
+
+def test_the_graph_is_let_go_before_the_answer_is_put_together() -> None:
+    networks = graphs()
+    reached: list[bool] = []
+
+    def estimate(_: PlannedTransfer) -> int:
+        other = threading.Thread(target=networks.addresses, daemon=True)
+        other.start()
+        other.join(timeout=5)
+        reached.append(not other.is_alive())
+        return 1
+
+    ask("path-info", ADA, CY, client(networks=networks, estimate_gas=estimate), value=1)
+    assert reached == [True]
