@@ -33,6 +33,7 @@ class DemoChain:
         self._binary = binary
         self._port = port
         self._kept_block: str | None = None
+        self._is_populated = False
         self.node = self._anvil(load=None)
 
     def resume(self, say: Say) -> Village | None:
@@ -53,6 +54,7 @@ class DemoChain:
             aside = home.set_aside(home.chain)
             say(f"The chain of the last time cannot be used and is kept as {aside.name}: beginning anew. {error}")
             return None
+        self._is_populated = True
         return village
 
     def begin(self, progress: Progress) -> Village:
@@ -73,6 +75,7 @@ class DemoChain:
         self.keep()
         mark = {"seed": SEED, "block": tip["number"], "hash": tip["hash"]}
         write_atomically(home.complete, json.dumps(mark) + "\n")
+        self._is_populated = True
         return village
 
     def block_number(self) -> int:
@@ -97,7 +100,7 @@ class DemoChain:
     def stop(self, say: Say) -> None:
         """Keep the state once more and end the node."""
         try:
-            if self._kept_block is not None and self.node.is_running():
+            if self._is_populated and self.node.is_running():
                 self.keep()
         except (DevnetError, OSError) as error:
             say(f"The last seconds of the chain are not kept: {error}")
