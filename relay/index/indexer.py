@@ -23,11 +23,9 @@ from relay.index.ledger import FREEZE_EVENTS, TRUSTLINE_EVENTS, advance, pair_to
 from relay.index.source import ChainNode, Stretch, fetch_stretch
 from relay.model import Block, Event, EventType, NetworkInfo
 from relay.store.rows import CursorPosition, StoredNetwork
-from relay.store.writing import TrustlineKey, Writer, WriteTransaction
+from relay.store.writing import REBUILD_ADVICE, TrustlineKey, Writer, WriteTransaction
 
 logger = logging.getLogger(__name__)
-
-REBUILD_ADVICE = "to forget what is stored and read the chain anew, run `tl-relay index --rebuild`"
 
 
 @dataclass(frozen=True, slots=True)

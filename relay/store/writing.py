@@ -23,6 +23,9 @@ from relay.store.rows import (
     trustline_from,
 )
 
+REBUILD_ADVICE = "to forget what is stored and read the chain anew, run `tl-relay index --rebuild`"
+"""What an operator can do when database and chain have nothing to do with each other."""
+
 _LOCK = 0x7452_0002
 """Key of the advisory lock that one index process holds while it writes."""
 
@@ -88,11 +91,13 @@ class WriteTransaction:
         row = self._cursor.fetchone()
         assert row is not None
         if row[0] != chain_id:
-            raise OtherChain(f"the database holds chain {row[0]}, but the node serves chain {chain_id}")
+            raise OtherChain(
+                f"the database holds chain {row[0]}, but the node serves chain {chain_id}; {REBUILD_ADVICE}"
+            )
         if row[1] != genesis_hash:
             raise OtherChain(
                 f"the database holds another chain with id {chain_id}: its first block is 0x{row[1].hex()}, "
-                f"the node's is 0x{genesis_hash.hex()}"
+                f"the node's is 0x{genesis_hash.hex()}; {REBUILD_ADVICE}"
             )
 
     def erase(self) -> None:
