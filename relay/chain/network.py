@@ -12,6 +12,9 @@ from relay.model import NetworkInfo
 
 logger = logging.getLogger(__name__)
 
+BEACON_SLOT = 0xA3F0AD74E5423AEBFD80D3EF4346578335A9A72AEAEE59FF6CB3582B35133D50
+"""Where a proxy keeps the address of its beacon (EIP-1967)."""
+
 
 @dataclass(frozen=True, slots=True)
 class Account:
@@ -83,6 +86,11 @@ def find_first_block(node: Node, address: Address) -> int:
         else:
             absent = middle
     return present
+
+
+def is_proxied(node: Node, address: Address) -> bool:
+    """Return whether a network stands behind a beacon proxy (AdministrativeProxy); its calls cost more gas."""
+    return any(node.storage(address, BEACON_SLOT))
 
 
 def read_account(node: Node, network: Address, a: Address, b: Address, block: BlockTag = "latest") -> Account:

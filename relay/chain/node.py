@@ -119,6 +119,11 @@ class Node:
         """Return the contract code at an address, empty if there is none. Needs the state of that block."""
         return self._ask("eth_getCode", ["0x" + address.hex(), _tag(block)], wire.octets)
 
+    def storage(self, address: Address, slot: int, block: BlockTag = "latest") -> bytes:
+        """Return the 32-byte word in a slot of a contract's storage, zero if it was never written."""
+        params = ["0x" + address.hex(), hex(slot), _tag(block)]
+        return self._ask("eth_getStorageAt", params, lambda value: wire.octets(value, 32))
+
     def balance(self, address: Address) -> int:
         """Return the balance of an account in wei."""
         return self._ask("eth_getBalance", ["0x" + address.hex(), "latest"], wire.quantity)

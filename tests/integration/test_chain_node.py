@@ -103,7 +103,7 @@ def test_logs_become_the_events_that_happened(node: Node, network: Contract, his
         (EventType.NETWORK_UNFREEZE, None, None, None),
         (EventType.TRUSTLINE_UPDATE_REQUEST, a, b, None),
         (EventType.ONBOARD, NO_ONBOARDER, a, None),
-        (EventType.ONBOARD, a, b, None),
+        (EventType.ONBOARD, NO_ONBOARDER, b, None),
         (EventType.TRUSTLINE_UPDATE, a, b, None),
         (EventType.TRUSTLINE_UPDATE_REQUEST, a, c, None),
         (EventType.TRUSTLINE_UPDATE_CANCEL, a, c, None),

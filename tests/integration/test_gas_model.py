@@ -7,6 +7,7 @@ import pytest
 
 from benchmarks.gas_world import CASH, KINDS, YEAR, GasWorld, Kind, Measurement
 from relay.chain.gas import TransferCall, estimate_transfer_gas
+from relay.chain.network import is_proxied, read_network
 from relay.devnet.anvil import Anvil
 
 SEED = 20_240_229  # not the seed that the constants were fitted with
@@ -22,6 +23,14 @@ def world(anvil_binary: str) -> Iterator[GasWorld]:
 
 def error(measured: Measurement) -> float:
     return estimate_transfer_gas(measured.call, measured.hops, measured.network) / measured.gas_used - 1
+
+
+def test_a_proxy_is_recognised(world: GasWorld) -> None:
+    assert {kind for kind, network in world.networks.items() if is_proxied(world.node, network)} == {
+        kind for kind in KINDS if kind.proxied
+    }
+    for kind, network in world.networks.items():
+        assert read_network(world.node, network, first_block=0).symbol == kind.terms.symbol
 
 
 def test_random_transfers_cost_what_the_model_says(world: GasWorld) -> None:
