@@ -34,7 +34,7 @@ def line(lower: bytes, higher: bytes, given: int, received: int, balance: int = 
 
 
 @pytest.mark.parametrize("kind", KINDS)
-@settings(deadline=None, max_examples=600)
+@settings(deadline=None, max_examples=300)
 @given(data=st.data())
 def test_the_cheapest_transfer_is_the_best_of_all_simple_paths(kind: str, data: st.DataObject) -> None:
     network = data.draw(networks(**KINDS[kind]))
@@ -50,14 +50,15 @@ def test_the_cheapest_transfer_is_the_best_of_all_simple_paths(kind: str, data: 
 
 
 @pytest.mark.parametrize("kind", ["without interest", "with interest"])
-@settings(deadline=None, max_examples=400)
+@settings(deadline=None, max_examples=150)
 @given(data=st.data())
 def test_the_largest_transfer_goes_through_and_nothing_above_it_does(kind: str, data: st.DataObject) -> None:
-    network = data.draw(networks(**KINDS[kind]))
+    # Capacities are twice as large at most, and a year's interest adds little: 100 is out of reach.
+    network = data.draw(networks(largest=40, **KINDS[kind]))
     max_hops = data.draw(st.none() | st.integers(1, 4))
     possible = [
         value
-        for value in range(1, 260)
+        for value in range(1, 101)
         if any(transfers_by_brute_force(network, A, B, value, FeePayer.SENDER, Limits(max_hops=max_hops)))
     ]
 
@@ -71,7 +72,7 @@ def test_the_largest_transfer_goes_through_and_nothing_above_it_does(kind: str, 
         assert isinstance(result, NotFound)
 
 
-@settings(deadline=None, max_examples=400)
+@settings(deadline=None, max_examples=200)
 @given(data=st.data())
 def test_preventing_mediator_interests_the_largest_transfer_goes_through_and_one_more_does_not(
     data: st.DataObject,
@@ -87,7 +88,7 @@ def test_preventing_mediator_interests_the_largest_transfer_goes_through_and_one
 
 
 @pytest.mark.parametrize("kind", KINDS)
-@settings(deadline=None, max_examples=400)
+@settings(deadline=None, max_examples=200)
 @given(data=st.data())
 def test_the_cheapest_closing_is_the_best_of_all_cycles(kind: str, data: st.DataObject) -> None:
     network = data.draw(networks(max_users=5, **KINDS[kind]))
