@@ -34,12 +34,13 @@ test:
 lint:
 	@$(INSTALL) lint
 	@echo 'Checking style, types and imports'
-	@'$(BIN)/ruff' check .
-	@'$(BIN)/ruff' format --check .
-	@'$(BIN)/mypy'
+	@'$(BIN)/python' -m ruff check .
+	@'$(BIN)/python' -m ruff format --check .
+	@'$(BIN)/python' -m mypy
 	@'$(BIN)/lint-imports'
 
 clean:
-	rm -rf '$(VENV)' .demo .cache build dist trustlines_credit_relay.egg-info
+	[ ! -e '$(VENV)/pyvenv.cfg' ] || rm -rf '$(VENV)'
+	rm -rf .demo .cache build dist trustlines_credit_relay.egg-info
 	rm -rf .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
 	find graph relay tests -name __pycache__ -type d -prune -exec rm -rf {} +
