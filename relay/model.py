@@ -74,7 +74,8 @@ class NetworkInfo:
     """What a currency network contract says of itself; fixed at its ``init``.
 
     ``default_interest_rate`` is an int16 in 0.01 % per year, ``first_block`` the number of a block at or
-    before the contract's first event. ``is_frozen`` is its state when it was read.
+    before the contract's first event. ``is_frozen`` is its state when it was read, ``is_proxied`` whether it
+    stands behind an AdministrativeProxy.
     """
 
     address: Address
@@ -87,3 +88,4 @@ class NetworkInfo:
     prevent_mediator_interests: bool
     first_block: int
     is_frozen: bool
+    is_proxied: bool = False

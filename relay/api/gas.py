@@ -19,4 +19,5 @@ def estimate_gas(planned: PlannedTransfer) -> int:
         hop_gas(line.balance, line.rate_given, line.rate_received, line.mtime, planned.at)
         for line in planned.trustlines
     ]
-    return estimate_transfer_gas(call, hops, NetworkGas(info.fee_divisor != 0, info.prevent_mediator_interests))
+    network = NetworkGas(info.fee_divisor != 0, info.prevent_mediator_interests, info.is_proxied)
+    return estimate_transfer_gas(call, hops, network)

@@ -56,6 +56,7 @@ def read_network(node: Node, address: Address, first_block: int | None = None) -
         prevent_mediator_interests=_read(node, address, "preventMediatorInterests"),
         is_frozen=_read(node, address, "isNetworkFrozen"),
         first_block=find_first_block(node, address) if first_block is None else first_block,
+        is_proxied=is_proxied(node, address),
     )
 
 

@@ -136,8 +136,8 @@ class WriteTransaction:
         """Add a network; ``info.is_frozen`` counts as its state before its first event."""
         self._cursor.execute(
             "INSERT INTO networks (address, name, symbol, decimals, fee_divisor, default_interest_rate, "
-            "custom_interests, prevent_mediator_interests, first_block, starts_frozen, is_frozen) "
-            f"VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s) RETURNING {NETWORK_COLUMNS}",
+            "custom_interests, prevent_mediator_interests, first_block, starts_frozen, is_frozen, is_proxied) "
+            f"VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s) RETURNING {NETWORK_COLUMNS}",
             (
                 info.address,
                 info.name,
@@ -150,6 +150,7 @@ class WriteTransaction:
                 info.first_block,
                 info.is_frozen,
                 info.is_frozen,
+                info.is_proxied,
             ),
         )
         row = self._cursor.fetchone()

@@ -31,6 +31,7 @@ class FakeChain:
 
     def __init__(self, head: int, deployed: int, kept: int = 0, broken: str | None = None) -> None:
         self.head, self.deployed, self.kept, self.broken = head, deployed, kept, broken
+        self.beacon = bytes(32)
         self.requests = 0
 
     def make_request(self, method: str, params: Any) -> Any:
@@ -38,6 +39,8 @@ class FakeChain:
         if method == "eth_getBlockByNumber":
             zero = "0x" + "00" * 32
             return {"result": {"number": hex(self.head), "hash": zero, "parentHash": zero, "timestamp": "0x0"}}
+        if method == "eth_getStorageAt":
+            return {"result": "0x" + self.beacon.hex()}
         number = self.head if params[1] == "latest" else int(params[1], 16)
         if number < self.kept:
             return {"error": {"code": -32000, "message": "missing trie node"}}
@@ -67,12 +70,19 @@ def test_a_network_tells_of_itself() -> None:
     assert (info.fee_divisor, info.default_interest_rate) == (1000, -20)
     assert (info.custom_interests, info.prevent_mediator_interests, info.is_frozen) == (True, False, True)
     assert info.first_block == 321
+    assert not info.is_proxied
+
+
+def test_a_network_behind_a_beacon_proxy_is_known_to_be() -> None:
+    chain = FakeChain(head=1000, deployed=321)
+    chain.beacon = b"\x07".rjust(32, b"\0")
+    assert read_network(node_of(chain), NETWORK).is_proxied
 
 
 def test_a_given_first_block_is_not_searched() -> None:
     chain = FakeChain(head=10**7, deployed=5)
     assert read_network(node_of(chain), NETWORK, first_block=3).first_block == 3
-    assert chain.requests == 1 + len(ANSWERS)
+    assert chain.requests == 2 + len(ANSWERS)
 
 
 def test_an_address_without_a_contract_is_named() -> None:

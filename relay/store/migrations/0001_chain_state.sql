@@ -27,6 +27,7 @@ CREATE TABLE networks (
     -- Some contracts start frozen without an event, so what was before the first event must be kept.
     starts_frozen              boolean  NOT NULL,
     is_frozen                  boolean  NOT NULL,
+    is_proxied                 boolean  NOT NULL,
     is_served                  boolean  NOT NULL DEFAULT true
 );
 

@@ -1,0 +1,372 @@
+"""The command ``tl-relay`` as an operator meets it: what it starts, what it says, and how it ends."""
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+import requests
+from web3 import Web3
+from web3.contract import Contract
+
+from relay.devnet.anvil import Anvil, free_port
+from relay.devnet.deploy import CASH, deploy_network
+from relay.devnet.postgres import create_database, drop_database
+from relay.store.connection import connect
+from tests.support.chain_actions import Life
+
+SECONDS = 30
+PEOPLE = 5
+
+
+@pytest.fixture(scope="module")
+def chain(anvil_binary: str) -> Iterator[Anvil]:
+    with Anvil(anvil_binary) as anvil:
+        yield anvil
+
+
+@pytest.fixture(scope="module")
+def web3(chain: Anvil) -> Web3:
+    return Web3(Web3.HTTPProvider(chain.url))
+
+
+@pytest.fixture(scope="module")
+def network(web3: Web3) -> Contract:
+    return deploy_network(web3, CASH, "CurrencyNetwork")
+
+
+@pytest.fixture(scope="module")
+def life(chain: Anvil, web3: Web3, network: Contract) -> Life:
+    life = Life(chain, web3, network, seed=5)
+    life.act(40)
+    for one, other in pairwise(life.people):
+        life.send("updateTrustline", other, 100, 100, 0, 0, False, sender=one)
+        life.send("updateTrustline", one, 100, 100, 0, 0, False, sender=other)
+    return life
+
+
+@pytest.fixture
+def config(tmp_path: Path, chain: Anvil, network: Contract, database_url: str) -> Path:
+    """Settings for the chain in a folder whose name has a space."""
+    folder = tmp_path / "a folder"
+    folder.mkdir()
+    (folder / "addresses.json").write_text(json.dumps({"networks": [network.address]}))
+    path = folder / "relay.toml"
+    path.write_text(
+        f'[node]\nurls = ["{chain.url}"]\n[database]\nurl = "{database_url}"\n'
+        f"[rest]\nport = {free_port()}\n[index]\npoll_seconds = 0.1\n"
+    )
+    return path
+
+
+def environment(**more: str) -> dict[str, str]:
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(("TL_RELAY_", "PG"))}
+    kept.pop("DATABASE_URL", None)
+    return kept | more
+
+
+def command(*arguments: object) -> list[str]:
+    return [sys.executable, "-m", "relay.cli", *map(str, arguments)]
+
+
+def run(*arguments: object, **more: str) -> "subprocess.CompletedProcess[str]":
+    return subprocess.run(
+        command(*arguments),
+        capture_output=True,
+        text=True,
+        timeout=SECONDS,
+        check=False,
+        env=environment(**more),
+    )
+
+
+@contextmanager
+def running(*arguments: object, log: Path, **more: str) -> Iterator["subprocess.Popen[bytes]"]:
+    """A command that is ended with all its children, whatever a test does to it."""
+    with log.open("ab") as output:
+        process = subprocess.Popen(
+            command(*arguments), stdout=output, stderr=output, env=environment(**more), start_new_session=True
+        )
+    try:
+        yield process
+    finally:
+        family = [process, *psutil.Process(process.pid).children(recursive=True)] if process.poll() is None else []
+        if process.poll() is None:
+            process.terminate()
+            try:
+                process.wait(SECONDS)
+            except subprocess.TimeoutExpired:
+                for member in family:
+                    member.kill()
+                raise
+
+
+def until(what: str, holds: Callable[[], Any], log: Path | None = None) -> Any:
+    deadline = time.monotonic() + SECONDS
+    while time.monotonic() < deadline:
+        try:
+            found = holds()
+        except requests.RequestException:
+            found = None
+        if found:
+            return found
+        time.sleep(0.05)
+    raise AssertionError(f"not within {SECONDS} s: {what}\n{log.read_text() if log else ''}")
+
+
+def port_of(config: Path) -> int:
+    return int(config.read_text().split("port = ")[1].split()[0])
+
+
+def api(config: Path, path: str) -> Any:
+    answer = requests.get(f"http://127.0.0.1:{port_of(config)}/api/v1{path}", timeout=SECONDS)
+    return answer.json() if answer.ok else None
+
+
+def users_served(config: Path) -> int:
+    networks = api(config, "/networks")
+    return networks[0]["numUsers"] if networks else 0
+
+
+def test_run_serves_what_is_on_the_chain_and_ends_with_everything_it_started(
+    config: Path, life: Life, tmp_path: Path
+) -> None:
+    log = tmp_path / "log"
+    with running("run", "--config", config, log=log) as process:
+        until("the users are served", lambda: users_served(config) == PEOPLE, log)
+        children = psutil.Process(process.pid).children(recursive=True)
+        assert len(children) >= 2
+        process.send_signal(signal.SIGINT)
+        assert process.wait(SECONDS) == 0
+    assert not [child for child in children if child.is_running() and child.status() != psutil.STATUS_ZOMBIE]
+    assert not accepts_connections(port_of(config))
+    assert "Traceback" not in log.read_text()
+
+
+def test_children_end_when_their_command_is_killed(config: Path, life: Life, tmp_path: Path) -> None:
+    log = tmp_path / "log"
+    with running("run", "--config", config, log=log) as process:
+        until("the users are served", lambda: users_served(config) == PEOPLE, log)
+        children = psutil.Process(process.pid).children(recursive=True)
+        process.kill()
+        process.wait(SECONDS)
+        until("no child is left", lambda: not any(map(is_alive, children)), log)
+
+
+@pytest.mark.parametrize("role", ["index", "serve"])
+def test_a_killed_child_is_started_again(config: Path, life: Life, tmp_path: Path, role: str) -> None:
+    log = tmp_path / "log"
+    with running("run", "--config", config, log=log) as process:
+        until("the users are served", lambda: users_served(config) == PEOPLE, log)
+        child = next(c for c in psutil.Process(process.pid).children() if role in c.cmdline())
+        child.kill()
+        until("the child is back", lambda: role_is_running(process.pid, role, other_than=child.pid), log)
+        until("the users are served", lambda: users_served(config) == PEOPLE, log)
+
+
+def test_index_and_serve_work_as_two_commands(config: Path, life: Life, tmp_path: Path) -> None:
+    log = tmp_path / "log"
+    before = run("serve", "--config", config)
+    assert (before.returncode, before.stdout) == (2, "")
+    assert "start `tl-relay index` once" in before.stderr
+    with running("index", "--config", config, log=log):
+        until("the schema is there", lambda: "ready" in log.read_text(), log)
+        with running("serve", "--config", config, log=log):
+            until("the users are served", lambda: users_served(config) == PEOPLE, log)
+            seen = api(config, "/blocknumber")
+            life.act(3)
+            until("the new block is served", lambda: indexed_block(config) > seen, log)
+
+
+def test_a_second_index_stands_by_and_takes_over(config: Path, life: Life, tmp_path: Path) -> None:
+    first_log, second_log = tmp_path / "first", tmp_path / "second"
+    with (
+        running("index", "--config", config, log=first_log) as first,
+        running("index", "--config", config, log=second_log) as second,
+    ):
+        processes = {first_log: first, second_log: second}
+        until("one stands by", lambda: any("standing by" in log.read_text() for log in processes))
+        until("one is ready", lambda: any("ready" in log.read_text() for log in processes))
+        (standby,) = [log for log in processes if "standing by" in log.read_text()]
+        (writer,) = [process for log, process in processes.items() if log != standby]
+        writer.kill()
+        writer.wait()
+        until("the standby takes over", lambda: "taking over" in standby.read_text(), standby)
+
+
+def test_the_predecessors_config_serves_a_chain_of_somebody_else(
+    chain: Anvil, network: Contract, life: Life, tmp_path: Path, postgres_url: str
+) -> None:
+    port, database = free_port(), create_database(postgres_url, "predecessor")
+    (tmp_path / "addresses.json").write_text(json.dumps({"networks": [network.address], "unwEth": None}))
+    path = tmp_path / "config.toml"
+    path.write_text(
+        f"""
+        [relay]
+        addresses_filepath = "addresses.json"
+        [relay.gas_price_computation]
+        method = "rpc"
+        gas_price = 0
+        [trustline_index]
+        enable = true
+        full_sync_interval = 300.0
+        [tx_relay]
+        enable = true
+        [node_rpc]
+        type = "http"
+        host = "127.0.0.1"
+        port = {chain.port}
+        use_ssl = false
+        [faucet]
+        enable = false
+        [rest]
+        port = {port}
+        host = "127.0.0.1"
+        [messaging]
+        enable = true
+        [delegate]
+        enable = true
+        [[delegate.fees]]
+        base_fee = 0
+        gas_price = 0
+        [exchange]
+        enable = true
+        """
+    )
+    log = tmp_path / "log"
+    # The predecessor has its database in libpq's own variables.
+    parameters = connect(database).get_dsn_parameters()
+    names = {"host": "PGHOST", "port": "PGPORT", "user": "PGUSER", "dbname": "PGDATABASE"}
+    variables = {names[key]: value for key, value in parameters.items() if key in names}
+    with running("run", "--config", path, log=log, **variables):
+        base = f"http://127.0.0.1:{port}/api/v1"
+        served = until("networks", lambda: requests.get(f"{base}/networks", timeout=5).json(), log)
+        assert [entry["address"] for entry in served] == [network.address]
+        until(
+            "users",
+            lambda: len(requests.get(f"{base}/networks/{network.address}/users", timeout=5).json()) == PEOPLE,
+        )
+    said = log.read_text()
+    for part in ("messaging", "delegate", "exchange"):
+        assert f"[{part}] is configured, but not served" in said
+    drop_database(postgres_url, "predecessor")
+
+
+@pytest.mark.parametrize(
+    ("change", "expected"),
+    [
+        (("port = ", "prot = "), ["[rest] prot", "unknown key"]),
+        (("poll_seconds = 0.1", 'poll_seconds = "soon"'), ["[index] poll_seconds", '"soon"']),
+        (("[rest]", "[rset]"), ["[rset]", "unknown section"]),
+        (("[node]", "[node"), ["relay.toml", "not TOML"]),
+        (("http://127.0.0.1", "http://127.0.0.9"), ["127.0.0.9", "cannot be reached"]),
+    ],
+)
+def test_a_mistake_in_the_settings_is_one_sentence_and_status_2(
+    config: Path, life: Life, change: tuple[str, str], expected: list[str]
+) -> None:
+    config.write_text(config.read_text().replace(*change))
+    for name in ("run", "index"):
+        assert_refused(run(name, "--config", config), *expected)
+
+
+def test_a_missing_file_is_named(config: Path, tmp_path: Path) -> None:
+    assert_refused(run("run", "--config", tmp_path / "none.toml"), "none.toml", "does not exist")
+    missing = tmp_path / "nowhere.json"
+    assert_refused(run("run", "--config", config, "--addresses", missing), "nowhere.json", "does not exist")
+
+
+def test_an_address_without_a_network_is_named(config: Path, tmp_path: Path) -> None:
+    stranger = "0x1111111111111111111111111111111111111111"
+    addresses = tmp_path / "strangers.json"
+    addresses.write_text(json.dumps({"networks": [stranger]}))
+    for name in ("index", "run"):
+        assert_refused(run(name, "--config", config, "--addresses", addresses), stranger)
+
+
+def test_an_unreachable_database_is_named_without_its_password(config: Path) -> None:
+    url = f"postgresql://somebody:secret@127.0.0.1:{free_port()}/relay"
+    for name in ("run", "index", "serve"):
+        refused = run(name, "--config", config, TL_RELAY_DATABASE_URL=url)
+        assert_refused(refused, "database", "127.0.0.1")
+        assert "secret" not in refused.stderr
+
+
+def test_a_port_in_use_is_named(config: Path, life: Life) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        assert_refused(run("run", "--config", config, "--port", port), str(port), "in use")
+
+
+def test_a_wrong_option_is_refused_by_name(config: Path) -> None:
+    assert_refused(run("run", "--config", config, "--port", "many"), "--port")
+    assert run("run", "--confg", config).returncode == 2
+    assert run("dance").returncode == 2
+
+
+def test_a_database_ahead_of_a_reset_chain_says_so_and_is_rebuilt_on_request(
+    config: Path, life: Life, anvil_binary: str, tmp_path: Path
+) -> None:
+    log = tmp_path / "log"
+    with running("index", "--config", config, log=log):
+        until("the head is reached", lambda: "reached the head" in log.read_text(), log)
+    with Anvil(anvil_binary, timestamp=1_600_000_000) as reset:
+        web3 = Web3(Web3.HTTPProvider(reset.url))
+        network = deploy_network(web3, CASH, "CurrencyNetwork")
+        one, other = (life := Life(reset, web3, network, seed=1)).people[:2]
+        life.send("updateTrustline", other, 100, 100, 0, 0, False, sender=one)
+        life.send("updateTrustline", one, 100, 100, 0, 0, False, sender=other)
+        (config.parent / "addresses.json").write_text(json.dumps({"networks": [network.address]}))
+        variables = {"TL_RELAY_NODE_URLS": reset.url}
+        for name in ("index", "run"):
+            assert_refused(run(name, "--config", config, **variables), "another chain", "--rebuild")
+        with running("run", "--config", config, "--rebuild", log=log, **variables):
+            until("the users are served", lambda: users_served(config) == 2, log)
+
+
+def test_version_and_help_are_told() -> None:
+    assert run("--version").stdout.startswith("tl-relay ")
+    told = run("--help").stdout
+    assert all(name in told for name in ("demo", "run", "index", "serve"))
+
+
+def assert_refused(result: "subprocess.CompletedProcess[str]", *said: str) -> None:
+    assert result.returncode == 2, result.stderr
+    assert "Traceback" not in result.stderr
+    sentence = next(line for line in result.stderr.splitlines() if line.startswith("tl-relay: "))
+    for part in said:
+        assert part in sentence, result.stderr
+
+
+def indexed_block(config: Path) -> int:
+    answer = requests.get(f"http://127.0.0.1:{port_of(config)}/api/v1/networks", timeout=SECONDS)
+    return int(answer.headers["X-Trustlines-Block"])
+
+
+def role_is_running(parent: int, role: str, other_than: int) -> bool:
+    children = psutil.Process(parent).children()
+    return any(role in child.cmdline() and child.pid != other_than for child in children if is_alive(child))
+
+
+def is_alive(process: psutil.Process) -> bool:
+    try:
+        return bool(process.status() != psutil.STATUS_ZOMBIE)
+    except psutil.NoSuchProcess:
+        return False
+
+
+def accepts_connections(port: int) -> bool:
+    with socket.socket() as client:
+        return client.connect_ex(("127.0.0.1", port)) == 0
