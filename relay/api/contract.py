@@ -25,6 +25,10 @@ class AnswerSchema(Schema):
         """Name the field as JSON does, unless it brings its name along."""
         field_obj.data_key = field_obj.data_key or _camel_case(field_name)
 
+    def get_attribute(self, obj: Any, attr: str, default: Any) -> Any:
+        """Look a value up in a dict; marshmallow's own way, good for any object, takes as long as all the rest."""
+        return obj.get(attr, default)
+
 
 class RequestSchema(AnswerSchema):
     """Something that is sent to us: null stands for an absent field, unknown fields are passed over."""
