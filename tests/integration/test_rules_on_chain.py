@@ -13,6 +13,7 @@ from graph.fees import fee, forwardable, imbalance, reverse_fee
 from graph.interest import balance_with_interest
 from graph.network import NetworkGraph, Rules
 from graph.transfer import FeePayer, RuleBroken, Transfer, replay
+from graph.trustline import Trustline
 from relay.devnet.anvil import Anvil
 from tests.support.batched_chain import GENESIS, BatchedChain, Call
 from tests.support.contract_calls import Path, described, open_transfer_call, transfer_call, trustlines_after
@@ -223,6 +224,56 @@ def test_after_a_transfer_every_trustline_on_the_chain_stands_as_expected(
             found = chain.trustlines([(attempt.network, line.pair) for attempt, line in expected])
             for (attempt, line), stored in zip(expected, found, strict=True):
                 assert stored == line, first_of([attempt])
+
+
+A, B, C = (bytes([number]) * 20 for number in (0xA1, 0xB2, 0xC3))
+STRANGER = b"\xd4" * 20
+
+
+@pytest.mark.parametrize("fee_payer", FeePayer)
+@pytest.mark.parametrize("divisor", [1, 2, 100])
+def test_at_the_edges_of_the_rules_replay_and_contract_agree(
+    chain: BatchedChain, divisor: int, fee_payer: FeePayer
+) -> None:
+    roomy = [
+        Trustline(*pair, balance=balance, given=LARGEST, received=LARGEST, mtime=NOW)
+        for pair, balance in (((A, B), LARGEST // 2), ((B, C), 0))
+    ]
+    network = NetworkGraph(Rules(divisor), roomy)
+    paths = [(), (A,), (A, A), (A, B), (B, C), (C, B), (A, B, C), (C, B, A)]
+    tried = [attempt(network, path, value, fee_payer) for path in paths for value in (0, 1, LARGEST - 1, LARGEST)]
+    with chain.undone():
+        chain.write([network])
+        accepted = chain.accepts([open_transfer_call(chain, *request(one, LARGEST)) for one in tried], NOW)
+    for one, is_accepted in zip(tried, accepted, strict=True):
+        assert is_accepted == isinstance(one.outcome, Transfer), first_of([one])
+
+
+@pytest.mark.parametrize("fee_payer", FeePayer)
+def test_nothing_passes_a_frozen_network(chain: BatchedChain, fee_payer: FeePayer) -> None:
+    network = NetworkGraph(Rules(), [Trustline(A, B, given=10, received=10, mtime=NOW)])
+    address = chain.network(network.rules)
+    with chain.undone():
+        chain.write([network])
+        call = transfer_call(chain, network, (A, B), 5, fee_payer, 0)
+        assert chain.accepts([call], NOW) == [True]
+        assert chain.execute([Call(address, "testFreezeNetwork", (), chain.owner)]) == [True]
+        assert chain.accepts([call], NOW) == [False]
+    network.is_frozen = True
+    assert isinstance(attempt(network, (A, B), 5, fee_payer).outcome, RuleBroken)
+
+
+@pytest.mark.parametrize("fee_payer", FeePayer)
+@pytest.mark.parametrize(("path", "value"), [((A, STRANGER), 0), ((A, C), 0), ((A, B, A), 5)])
+def test_replay_refuses_paths_without_sense_that_the_contract_would_walk(
+    chain: BatchedChain, path: Path, value: int, fee_payer: FeePayer
+) -> None:
+    lines = [Trustline(*pair, given=10, received=10, mtime=NOW) for pair in ((A, B), (B, C))]
+    network = NetworkGraph(Rules(), lines)
+    with chain.undone():
+        chain.write([network])
+        assert chain.accepts([transfer_call(chain, network, path, value, fee_payer, 0)], NOW) == [True]
+    assert isinstance(attempt(network, path, value, fee_payer).outcome, RuleBroken)
 
 
 def request(attempt: Attempt, max_fees: int) -> tuple[NetworkGraph, Path, int, FeePayer, int]:
