@@ -6,12 +6,12 @@ from typing import Any
 import orjson
 from flask import Flask, Response, g
 from flask_restful import Api
-from werkzeug.exceptions import NotFound
+from werkzeug.exceptions import NotFound, ServiceUnavailable
 from werkzeug.routing import BaseConverter
 
 from relay.addresses import Address, MalformedAddress, parse_address, to_checksum
 from relay.api import request_id
-from relay.api.errors import answer_error
+from relay.api.errors import RETRY_SECONDS, answer_error
 from relay.api.resources import events, networks, paths, transactions, trustlines
 from relay.api.resources.base import ApiResource
 from relay.api.services import Services
@@ -59,6 +59,11 @@ def create_app(services: Services, *, max_body_bytes: int) -> Flask:
         if resource is transactions.Relay and services.relaying is None:
             continue
         api.add_resource(resource, *urls, resource_class_args=(services,))
+
+    @app.before_request
+    def require_state() -> None:
+        if not services.networks.is_loaded:
+            raise ServiceUnavailable("the relay is still loading its networks", retry_after=RETRY_SECONDS)
 
     @app.after_request
     def add_headers(response: Response) -> Response:

@@ -10,7 +10,7 @@ import orjson
 from flask import Request
 from marshmallow import EXCLUDE, Schema, ValidationError, fields, pre_load
 from webargs.flaskparser import FlaskParser, is_json_request
-from werkzeug.exceptions import BadRequest, UnprocessableEntity, UnsupportedMediaType
+from werkzeug.exceptions import BadRequest, HTTPException, UnprocessableEntity, UnsupportedMediaType
 
 Shape = Schema | fields.Field[Any]
 """What an answer looks like: a schema for objects (``many`` for lists of them), a field for anything simpler."""
@@ -94,7 +94,7 @@ class _Parser(FlaskParser):
         if not is_json_request(req):
             raise UnsupportedMediaType("the body must be JSON, sent as Content-Type: application/json")
         try:
-            return orjson.loads(req.get_data(cache=False))
+            return orjson.loads(_read(req))
         except orjson.JSONDecodeError as error:
             raise BadRequest(f"the body is no JSON: {error.msg}") from error
 
@@ -104,6 +104,20 @@ class _Parser(FlaskParser):
 
 
 _parser = _Parser(unknown=None)
+
+
+def _read(req: Request) -> bytes:
+    """Return the whole body; one that is too large or breaks off is the client's fault."""
+    try:
+        body = req.get_data(cache=False)
+        if req.content_length is None:
+            # A body of chunks is cut off at the limit. Only reading on tells whether it went beyond.
+            req.stream.read(1)
+    except HTTPException:
+        raise
+    except Exception as error:  # each server has its own errors for a transfer that breaks the protocol
+        raise BadRequest("the body cannot be read to its end") from error
+    return body
 
 
 def _describe(error: ValidationError) -> str:

@@ -1,11 +1,15 @@
 """Whatever goes wrong, the answer is JSON with a message, and says nothing of the inside."""
 
+import io
+import json
 import logging
+from typing import Any
 
 import pytest
+from werkzeug.test import TestResponse
 
 from relay.store.errors import DatabaseBusy, DatabaseUnreachable, SchemaMismatch
-from tests.support.fake_services import ADA, CASH, CY, FakeEvents, client, raising, text
+from tests.support.fake_services import ADA, CASH, CY, MAX_BODY_BYTES, FakeEvents, client, raising, text
 
 CASH_URL = f"/api/v1/networks/{text(CASH)}"
 PATH_INFO = f"{CASH_URL}/path-info"
@@ -66,6 +70,35 @@ def test_json_that_is_no_object_is_refused(body: bytes) -> None:
     answer = client().post(PATH_INFO, data=body, content_type="application/json")
     assert answer.status_code == 422
     assert answer.get_json()["message"].startswith("body: ")
+
+
+class BreakingStream(io.BytesIO):
+    """A body whose transfer breaks the protocol, as a server reports it."""
+
+    def readinto(self, buffer: Any) -> int:
+        raise RuntimeError("Invalid chunk terminator")
+
+
+def post_in_chunks(body: io.BytesIO) -> TestResponse:
+    """POST a body without a stated length, the way servers hand on a chunked one."""
+    chunked = {"wsgi.input_terminated": True, "HTTP_TRANSFER_ENCODING": "chunked"}
+    return client().post(PATH_INFO, input_stream=body, content_type="application/json", environ_overrides=chunked)
+
+
+def test_a_body_in_chunks_is_read() -> None:
+    assert post_in_chunks(io.BytesIO(json.dumps(BODY).encode())).status_code == 200
+
+
+@pytest.mark.parametrize("filling", [b" ", b"x"])
+def test_a_body_in_chunks_above_the_limit_is_refused(filling: bytes) -> None:
+    body = json.dumps(BODY).encode() + filling * MAX_BODY_BYTES
+    assert post_in_chunks(io.BytesIO(body)).status_code == 413
+
+
+def test_a_body_that_breaks_off_is_the_clients_fault() -> None:
+    answer = post_in_chunks(BreakingStream())
+    assert answer.status_code == 400
+    assert "cannot be read" in answer.get_json()["message"]
 
 
 @pytest.mark.parametrize("fault", [DatabaseUnreachable("host 10.0.0.8"), DatabaseBusy("x"), SchemaMismatch("x")])
