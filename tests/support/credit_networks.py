@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from itertools import combinations
 
 import networkx as nx
+from hypothesis import settings
 from hypothesis import strategies as st
 
 from graph.answers import Limits
@@ -13,6 +14,9 @@ from graph.trustline import Trustline, User
 
 NOW = 1_700_000_000
 YEAR = 31_536_000
+
+unhurried = settings(deadline=None)
+"""For properties: a busy machine is no failure."""
 
 
 def users(count: int) -> list[User]:

@@ -5,6 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from graph.fees import fee, forwardable, imbalance, reverse_fee
+from tests.support.credit_networks import unhurried
 
 LARGEST = 2**64 - 1
 amounts = st.integers(0, LARGEST) | st.integers(0, 300)
@@ -34,11 +35,13 @@ def test_fees_are_a_share_rounded_up(generated: int, divisor: int, forward: int,
     assert reverse_fee(generated, divisor) == reverse
 
 
+@unhurried
 @given(amount=amounts)
 def test_a_network_without_a_divisor_charges_nothing(amount: int) -> None:
     assert fee(amount, 0) == reverse_fee(amount, 0) == 0
 
 
+@unhurried
 @given(divisor=st.integers(0, 65535))
 def test_no_imbalance_costs_nothing(divisor: int) -> None:
     assert fee(0, divisor) == reverse_fee(0, divisor) == 0
@@ -50,12 +53,14 @@ def test_a_divisor_of_one_takes_everything_and_cannot_be_put_on_top() -> None:
         reverse_fee(17, 1)
 
 
+@unhurried
 @given(amount=amounts, divisor=divisors)
 def test_the_fee_of_an_amount_with_its_reverse_fee_leaves_that_amount(amount: int, divisor: int) -> None:
     on_top = amount + reverse_fee(amount, divisor)
     assert on_top - fee(on_top, divisor) == amount
 
 
+@unhurried
 @given(amount=amounts, balance=balances, divisor=divisors)
 def test_what_is_forwardable_can_be_afforded_and_one_more_cannot(amount: int, balance: int, divisor: int) -> None:
     most = forwardable(amount, balance, divisor)
@@ -64,11 +69,13 @@ def test_what_is_forwardable_can_be_afforded_and_one_more_cannot(amount: int, ba
     assert sent(most + 1, balance, divisor) > amount
 
 
+@unhurried
 @given(onward=amounts, balance=balances, divisor=divisors)
 def test_whoever_sends_what_is_needed_can_forward_it(onward: int, balance: int, divisor: int) -> None:
     assert forwardable(sent(onward, balance, divisor), balance, divisor) == onward
 
 
+@unhurried
 @given(amount=amounts, balance=balances)
 def test_without_fees_all_is_forwardable_and_with_a_divisor_of_one_only_what_is_free(
     amount: int, balance: int
@@ -77,6 +84,7 @@ def test_without_fees_all_is_forwardable_and_with_a_divisor_of_one_only_what_is_
     assert forwardable(amount, balance, 1) == min(amount, max(balance, 0))
 
 
+@unhurried
 @given(amounts=st.tuples(amounts, amounts), balance=balances, divisor=divisors)
 def test_who_can_send_more_can_forward_no_less(amounts: tuple[int, int], balance: int, divisor: int) -> None:
     less, more = sorted(amounts)

@@ -5,6 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from graph.interest import MAX_BALANCE, applicable_rate, balance_with_interest
+from tests.support.credit_networks import unhurried
 
 YEAR = 31_536_000
 START = 1_600_000_000
@@ -41,21 +42,25 @@ def test_interest_is_compounded_continuously_and_cut_off_to_whole_units(
     assert after(balance, rate, seconds) == expected
 
 
+@unhurried
 @given(balance=balances, seconds=durations)
 def test_without_a_rate_nothing_changes(balance: int, seconds: int) -> None:
     assert after(balance, 0, seconds) == balance
 
 
+@unhurried
 @given(balance=balances, rate=rates)
 def test_without_time_nothing_changes(balance: int, rate: int) -> None:
     assert after(balance, rate, 0) == balance
 
 
+@unhurried
 @given(rate=rates, seconds=durations)
 def test_nothing_owed_bears_nothing(rate: int, seconds: int) -> None:
     assert after(0, rate, seconds) == 0
 
 
+@unhurried
 @given(balance=balances, rate=rates, other=rates, seconds=durations)
 def test_both_users_see_the_same_interest(balance: int, rate: int, other: int, seconds: int) -> None:
     mine = balance_with_interest(balance, rate, other, START, START + seconds)
@@ -63,22 +68,26 @@ def test_both_users_see_the_same_interest(balance: int, rate: int, other: int, s
     assert mine == -theirs
 
 
+@unhurried
 @given(balance=balances, rate=rates, seconds=durations)
 def test_interest_never_turns_a_claim_into_a_debt(balance: int, rate: int, seconds: int) -> None:
     assert after(balance, rate, seconds) * balance >= 0
 
 
+@unhurried
 @given(balance=balances, rate=st.integers(1, 2000), times=st.tuples(durations, durations))
 def test_with_a_positive_rate_more_time_never_means_less(balance: int, rate: int, times: tuple[int, int]) -> None:
     shorter, longer = sorted(times)
     assert abs(balance) <= abs(after(balance, rate, shorter)) <= abs(after(balance, rate, longer))
 
 
+@unhurried
 @given(balance=balances, rate=st.integers(-2000, -1), seconds=durations)
 def test_with_a_negative_rate_a_balance_melts_and_never_grows(balance: int, rate: int, seconds: int) -> None:
     assert abs(after(balance, rate, seconds)) <= abs(balance)
 
 
+@unhurried
 @given(balance=balances, rate=rates, seconds=durations)
 def test_a_balance_stays_within_the_contracts_limits(balance: int, rate: int, seconds: int) -> None:
     assert -MAX_BALANCE <= after(balance, rate, seconds) <= MAX_BALANCE

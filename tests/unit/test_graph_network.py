@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from graph.network import NetworkGraph, Rules, Totals
 from graph.trustline import Trustline
+from tests.support.credit_networks import unhurried
 
 A, B, C, D = b"A", b"B", b"C", b"D"
 NOW = 1_700_000_000
@@ -114,6 +115,7 @@ def test_forgetting_what_never_was_changes_nothing(network: NetworkGraph) -> Non
     assert network.number_of_trustlines == 3
 
 
+@unhurried
 @given(steps=st.lists(states | st.sampled_from(PAIRS), max_size=30))
 def test_after_any_changes_the_graph_is_the_one_made_of_the_last_states(
     steps: list[Trustline | tuple[bytes, bytes]],
@@ -137,6 +139,7 @@ def test_after_any_changes_the_graph_is_the_one_made_of_the_last_states(
         assert network.neighbours(user) == fresh.neighbours(user)
 
 
+@unhurried
 @given(steps=st.lists(states, max_size=20))
 def test_what_users_owe_and_are_owed_cancels_out(steps: list[Trustline]) -> None:
     network = NetworkGraph(Rules(), steps)

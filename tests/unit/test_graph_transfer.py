@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from graph.answers import Found
@@ -11,7 +11,7 @@ from graph.network import NetworkGraph, Rules
 from graph.search import cheapest_transfer
 from graph.transfer import FeePayer, Rule, RuleBroken, Transfer, replay
 from graph.trustline import Trustline
-from tests.support.credit_networks import NOW, networks
+from tests.support.credit_networks import NOW, networks, unhurried
 
 A, B, C, D = b"A", b"B", b"C", b"D"
 LARGEST = 2**64 - 1
@@ -147,7 +147,7 @@ def test_interest_is_part_of_what_can_be_moved() -> None:
     assert caught.value.rule is Rule.CAPACITY
 
 
-@settings(deadline=None)
+@unhurried
 @given(data=st.data())
 def test_a_transfer_that_goes_through_no_longer_does_when_it_is_tampered_with(data: st.DataObject) -> None:
     network = data.draw(networks(with_interest=True))

@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from graph.trustline import Trustline, View, pair_of
+from tests.support.credit_networks import unhurried
 
 A, B, C = b"A", b"B", b"C"
 NOW = 1_700_000_000
@@ -43,11 +44,13 @@ def turned(view: View) -> View:
     )
 
 
+@unhurried
 @given(trustline=trustlines)
 def test_each_user_sees_the_mirror_image_of_what_the_other_sees(trustline: Trustline) -> None:
     assert trustline.seen_by(B) == turned(trustline.seen_by(A))
 
 
+@unhurried
 @given(trustline=trustlines)
 def test_the_lower_user_sees_what_is_stored(trustline: Trustline) -> None:
     view = trustline.seen_by(A)
@@ -55,6 +58,7 @@ def test_the_lower_user_sees_what_is_stored(trustline: Trustline) -> None:
     assert (view.rate_given, view.rate_received) == (trustline.rate_given, trustline.rate_received)
 
 
+@unhurried
 @given(trustline=trustlines)
 def test_what_one_can_pay_is_what_the_other_can_still_be_owed(trustline: Trustline) -> None:
     mine, theirs = trustline.seen_by(A), trustline.seen_by(B)
@@ -62,6 +66,7 @@ def test_what_one_can_pay_is_what_the_other_can_still_be_owed(trustline: Trustli
     assert mine.left_given == theirs.left_received == trustline.given - trustline.balance
 
 
+@unhurried
 @given(trustline=trustlines, later=st.integers(0, 50 * YEAR))
 def test_interest_is_the_same_from_both_ends(trustline: Trustline, later: int) -> None:
     at = trustline.mtime + later
@@ -78,6 +83,7 @@ def test_interest_is_the_same_from_both_ends(trustline: Trustline, later: int) -
     assert mirrored.at(at).balance == -trustline.at(at).balance
 
 
+@unhurried
 @given(trustline=trustlines, earlier=st.integers(0, YEAR))
 def test_a_time_before_the_last_change_changes_nothing(trustline: Trustline, earlier: int) -> None:
     assert trustline.at(trustline.mtime - earlier) == trustline
