@@ -42,6 +42,7 @@ def parse_address(text: str) -> Address:
     return address
 
 
+@lru_cache(maxsize=1 << 17)
 def trustline_id(network: Address, user: Address, other: Address) -> bytes:
     """Return the 32-byte id of a trustline, the same seen from both of its users.
 

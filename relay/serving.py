@@ -1,11 +1,16 @@
 """The HTTP server: gunicorn with one process and a pool of threads around a WSGI application."""
 
+import json
 import logging
 from collections.abc import Callable
+from http import HTTPStatus
 from typing import Any
 
 from gunicorn.app.base import BaseApplication
 from gunicorn.glogging import Logger as GunicornLogger
+from gunicorn.http.errors import LimitRequestHeaders, LimitRequestLine, ParseException
+from gunicorn.util import write_nonblock
+from gunicorn.workers.gthread import ThreadWorker
 
 from relay.settings import RestSettings
 
@@ -22,6 +27,28 @@ class _Logger(GunicornLogger):  # type: ignore[misc]
         self._access_log_enabled = False
         self.error_log.propagate = True
         self.error_log.setLevel(logging.WARNING)
+
+
+class Worker(ThreadWorker):  # type: ignore[misc]
+    """Threads that answer in JSON also where a request is too broken to reach the application."""
+
+    def handle_error(self, req: Any, client: Any, addr: Any, exc: BaseException) -> None:
+        """Answer a request that cannot be read."""
+        if not isinstance(exc, ParseException):
+            super().handle_error(req, client, addr, exc)
+            return
+        status = HTTPStatus.BAD_REQUEST
+        if isinstance(exc, LimitRequestLine):
+            status = HTTPStatus.REQUEST_URI_TOO_LONG
+        elif isinstance(exc, LimitRequestHeaders):
+            status = HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE
+        body = json.dumps({"message": f"the request cannot be read: {status.phrase.lower()}"})
+        head = f"HTTP/1.1 {status} {status.phrase}\r\nConnection: close\r\nContent-Type: application/json\r\n"
+        answer = f"{head}Content-Length: {len(body)}\r\n\r\n{body}"
+        try:
+            write_nonblock(client, answer.encode("ascii"))
+        except OSError:
+            self.log.debug("the client of a broken request did not wait for the answer")
 
 
 class _Server(BaseApplication):  # type: ignore[misc]
@@ -50,7 +77,7 @@ def serve(make_app: Callable[[], Any], settings: RestSettings, *, when_ready: Ca
     options = {
         "bind": settings.bind,
         "workers": 1,
-        "worker_class": "gthread",
+        "worker_class": Worker,
         "threads": settings.threads,
         "graceful_timeout": _GRACEFUL_SECONDS,
         "keepalive": 15,

@@ -10,7 +10,7 @@ from web3 import Web3
 
 from relay.devnet.anvil import Anvil
 from relay.devnet.deploy import Addresses, write_addresses
-from relay.devnet.errors import DevnetError
+from relay.devnet.errors import DevnetError, from_os_error
 from relay.devnet.files import write_atomically
 from relay.devnet.home import Home
 from relay.devnet.plan import GENESIS, plan_village
@@ -93,8 +93,8 @@ class DemoChain:
         block = self.node.rpc("eth_getBlockByNumber", "latest", False)["hash"]
         if block == self._kept_block:
             return
-        state = bytes.fromhex(self.node.rpc("anvil_dumpState").removeprefix("0x"))
-        write_atomically(self._home.chain, gzip.decompress(state))
+        dumped = gzip.decompress(bytes.fromhex(self.node.rpc("anvil_dumpState").removeprefix("0x")))
+        write_atomically(self._home.chain, json.dumps(_with_one_genesis(json.loads(dumped))))
         self._kept_block = block
 
     def stop(self, say: Say) -> None:
@@ -102,8 +102,10 @@ class DemoChain:
         try:
             if self._is_populated and self.node.is_running():
                 self.keep()
-        except (DevnetError, OSError) as error:
-            say(f"The last seconds of the chain are not kept: {error}")
+        except DevnetError as error:
+            say(f"The last seconds of the chain are not kept. {error}")
+        except OSError as error:
+            say(f"The last seconds of the chain are not kept. {from_os_error(error, self._home.directory)}")
         finally:
             self.node.stop()
 
@@ -134,3 +136,17 @@ class DemoChain:
         if block is None or block["hash"] != block_hash:
             raise DevnetError("It is not the chain of the village.")
         return Village(plan_village(seed), addresses)
+
+
+def _with_one_genesis(state: dict[str, Any]) -> dict[str, Any]:
+    """Return anvil's state without the first blocks of its own that it adds at each start from a file.
+
+    With several of them in the file it is left to chance which one it takes for the chain's.
+    """
+    blocks = state["blocks"]
+    kept = [
+        block
+        for block in blocks
+        if int(block["header"]["number"], 16) != 0 or int(block["header"]["timestamp"], 16) == GENESIS
+    ]
+    return {**state, "blocks": kept}

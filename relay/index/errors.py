@@ -1,13 +1,21 @@
 """What stops the index for good, or for a moment.
 
 IndexFault
+├── OtherChain     the database was filled from another chain than the node's
 ├── PastFinality   the chain differs from the database below what a reorg may change: an operator must decide
 └── Inconsistent   the node's answers contradict each other: asked again, they will not
 """
 
+REBUILD_ADVICE = "to forget what is stored and read the chain anew, run `tl-relay index --rebuild`"
+"""What an operator can do when database and chain have nothing to do with each other."""
+
 
 class IndexFault(Exception):
     """Base of the index's own faults; the text is one sentence an operator can act on."""
+
+
+class OtherChain(IndexFault):
+    """The database was filled from another chain."""
 
 
 class PastFinality(IndexFault):

@@ -18,12 +18,12 @@ from dataclasses import dataclass
 from graph.trustline import Trustline
 from relay.addresses import Address, to_checksum
 from relay.chain.errors import NodeRefused
-from relay.index.errors import Inconsistent, PastFinality
+from relay.index.errors import REBUILD_ADVICE, Inconsistent, OtherChain, PastFinality
 from relay.index.ledger import FREEZE_EVENTS, TRUSTLINE_EVENTS, advance, pair_touched
 from relay.index.source import ChainNode, Stretch, fetch_stretch
 from relay.model import Block, Event, EventType, NetworkInfo
 from relay.store.rows import CursorPosition, StoredNetwork
-from relay.store.writing import REBUILD_ADVICE, TrustlineKey, Writer, WriteTransaction
+from relay.store.writing import TrustlineKey, Writer, WriteTransaction
 
 logger = logging.getLogger(__name__)
 
@@ -81,11 +81,8 @@ class Indexer:
             ChainError, StoreError: if the node or the database fails.
 
         """
-        genesis = self._node.block(0)
-        if genesis is None:
-            raise Inconsistent("the node has no first block")
         with self._writer.transaction() as transaction:
-            transaction.require_chain(self._node.chain_id(), genesis.hash)
+            self._require_chain(transaction)
             known = {network.info.address: network for network in transaction.networks()}
             position = transaction.position()
         new = [
@@ -132,6 +129,26 @@ class Indexer:
             block=stretch.last,
             head=head.number,
         )
+
+    def _require_chain(self, transaction: WriteTransaction) -> None:
+        chain_id, genesis = self._node.chain_id(), self._hash_at(0)
+        if genesis is None:
+            raise Inconsistent("the node has no first block")
+        noted_id, noted_genesis = transaction.chain_noted(chain_id, genesis)
+        if noted_id != chain_id:
+            raise OtherChain(
+                f"the database holds chain {noted_id}, but the node serves chain {chain_id}; {REBUILD_ADVICE}"
+            )
+        position = transaction.position()
+        if position is not None and self._hash_at(position.number) == position.hash:
+            # A block's hash vouches for all blocks before it, whatever a node has made of its first one: anvil
+            # invents another with each start from a state file.
+            return
+        if noted_genesis != genesis:
+            raise OtherChain(
+                f"the database holds another chain with id {chain_id}: its first block is "
+                f"0x{noted_genesis.hex()}, the node's is 0x{genesis.hex()}; {REBUILD_ADVICE}"
+            )
 
     def _begin(self, networks: Sequence[NetworkInfo]) -> None:
         """Set a new database right before the first block of its networks."""

@@ -8,7 +8,7 @@ from typing import TypeVar
 from relay.chain.errors import ChainError, NotANetwork
 from relay.index.errors import Inconsistent
 from relay.index.indexer import Indexer, Step
-from relay.store.errors import OtherChain, SchemaMismatch, StoreError
+from relay.store.errors import SchemaMismatch, StoreError
 from relay.store.writing import Writer
 
 logger = logging.getLogger(__name__)
@@ -51,7 +51,7 @@ class IndexService:
                         self._write(writer)
                 finally:
                     writer.close()
-            except (OtherChain, SchemaMismatch):
+            except SchemaMismatch:
                 raise
             except StoreError as error:
                 self._wait_out(error)

@@ -4,8 +4,7 @@ StoreError
 ├── DatabaseUnreachable   no connection can be had, or it broke
 ├── DatabaseFull          the server has no space left to write
 ├── DatabaseBusy          all connections are in use for longer than a caller may wait
-├── SchemaMismatch        the schema is missing, or newer than this program
-└── OtherChain            the data belongs to another chain than the node's
+└── SchemaMismatch        the schema is missing, or newer than this program
 """
 
 
@@ -27,7 +26,3 @@ class DatabaseBusy(StoreError):
 
 class SchemaMismatch(StoreError):
     """The schema is not the one this program works with."""
-
-
-class OtherChain(StoreError):
-    """The database was filled from another chain."""

@@ -13,7 +13,6 @@ from psycopg2.extras import execute_values
 from graph.trustline import Pair, Trustline
 from relay.model import Block, Event, NetworkInfo
 from relay.store.connection import Connection, Cursor, connect, translated_errors
-from relay.store.errors import OtherChain
 from relay.store.rows import (
     NETWORK_COLUMNS,
     TRUSTLINE_COLUMNS,
@@ -22,9 +21,6 @@ from relay.store.rows import (
     network_from,
     trustline_from,
 )
-
-REBUILD_ADVICE = "to forget what is stored and read the chain anew, run `tl-relay index --rebuild`"
-"""What an operator can do when database and chain have nothing to do with each other."""
 
 _LOCK = 0x7452_0002
 """Key of the advisory lock that one index process holds while it writes."""
@@ -81,8 +77,8 @@ class WriteTransaction:
     def __init__(self, cursor: Cursor) -> None:
         self._cursor = cursor
 
-    def require_chain(self, chain_id: int, genesis_hash: bytes) -> None:
-        """Note the chain if the database is new; raise OtherChain if it was filled from another one."""
+    def chain_noted(self, chain_id: int, genesis_hash: bytes) -> tuple[int, bytes]:
+        """Note the chain if the database is new; return the id and genesis hash noted when it was."""
         self._cursor.execute(
             "INSERT INTO chain (chain_id, genesis_hash) VALUES (%s, %s) ON CONFLICT DO NOTHING",
             (chain_id, genesis_hash),
@@ -90,15 +86,7 @@ class WriteTransaction:
         self._cursor.execute("SELECT chain_id, genesis_hash FROM chain")
         row = self._cursor.fetchone()
         assert row is not None
-        if row[0] != chain_id:
-            raise OtherChain(
-                f"the database holds chain {row[0]}, but the node serves chain {chain_id}; {REBUILD_ADVICE}"
-            )
-        if row[1] != genesis_hash:
-            raise OtherChain(
-                f"the database holds another chain with id {chain_id}: its first block is 0x{row[1].hex()}, "
-                f"the node's is 0x{genesis_hash.hex()}; {REBUILD_ADVICE}"
-            )
+        return row[0], row[1]
 
     def erase(self) -> None:
         """Forget everything that came from the chain; who follows the feed will load anew."""

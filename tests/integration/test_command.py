@@ -7,6 +7,7 @@ import socket
 import subprocess
 import sys
 import time
+import tomllib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from itertools import pairwise
@@ -69,6 +70,25 @@ def config(tmp_path: Path, chain: Anvil, network: Contract, database_url: str) -
     return path
 
 
+@pytest.fixture(scope="module")
+def serving(
+    chain: Anvil, network: Contract, postgres_url: str, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[int]:
+    """The port of a relay that runs for several tests."""
+    folder, database, port = (
+        tmp_path_factory.mktemp("serving"),
+        create_database(postgres_url, "serving"),
+        free_port(),
+    )
+    (folder / "addresses.json").write_text(json.dumps({"networks": [network.address]}))
+    config = folder / "relay.toml"
+    config.write_text(f'[node]\nurls = ["{chain.url}"]\n[database]\nurl = "{database}"\n[rest]\nport = {port}\n')
+    with running("run", "--config", config, log=folder / "log"):
+        until("it serves", lambda: api(config, "/networks"), folder / "log")
+        yield port
+    drop_database(postgres_url, "serving")
+
+
 def environment(**more: str) -> dict[str, str]:
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("TL_RELAY_", "PG"))}
     kept.pop("DATABASE_URL", None)
@@ -125,7 +145,9 @@ def until(what: str, holds: Callable[[], Any], log: Path | None = None) -> Any:
 
 
 def port_of(config: Path) -> int:
-    return int(config.read_text().split("port = ")[1].split()[0])
+    port = tomllib.loads(config.read_text())["rest"]["port"]
+    assert isinstance(port, int)
+    return port
 
 
 def api(config: Path, path: str) -> Any:
@@ -151,6 +173,29 @@ def test_run_serves_what_is_on_the_chain_and_ends_with_everything_it_started(
     assert not [child for child in children if child.is_running() and child.status() != psutil.STATUS_ZOMBIE]
     assert not accepts_connections(port_of(config))
     assert "Traceback" not in log.read_text()
+
+
+@pytest.mark.parametrize(
+    ("request_bytes", "status"),
+    [
+        (b"nonsense\r\n\r\n", 400),
+        (b"GET /api/v1/\xff HTTP/1.1\r\n\r\n", 400),
+        (b"GET /" + b"a" * 9000 + b" HTTP/1.1\r\n\r\n", 414),
+        (b"GET / HTTP/1.1\r\nX: " + b"a" * 9000 + b"\r\n\r\n", 431),
+        (b"GET / HTTP/1.1\r\nContent-Length: -5\r\n\r\n", 400),
+    ],
+)
+def test_a_request_too_broken_to_be_read_is_answered_in_json(
+    serving: int, request_bytes: bytes, status: int
+) -> None:
+    with socket.create_connection(("127.0.0.1", serving), timeout=SECONDS) as client:
+        client.sendall(request_bytes)
+        answer = b""
+        while part := client.recv(65536):
+            answer += part
+    head, _, body = answer.partition(b"\r\n\r\n")
+    assert head.startswith(f"HTTP/1.1 {status} ".encode()), answer
+    assert json.loads(body)["message"]
 
 
 def test_children_end_when_their_command_is_killed(config: Path, life: Life, tmp_path: Path) -> None:
@@ -249,13 +294,9 @@ def test_the_predecessors_config_serves_a_chain_of_somebody_else(
     names = {"host": "PGHOST", "port": "PGPORT", "user": "PGUSER", "dbname": "PGDATABASE"}
     variables = {names[key]: value for key, value in parameters.items() if key in names}
     with running("run", "--config", path, log=log, **variables):
-        base = f"http://127.0.0.1:{port}/api/v1"
-        served = until("networks", lambda: requests.get(f"{base}/networks", timeout=5).json(), log)
+        served = until("networks", lambda: api(path, "/networks"), log)
         assert [entry["address"] for entry in served] == [network.address]
-        until(
-            "users",
-            lambda: len(requests.get(f"{base}/networks/{network.address}/users", timeout=5).json()) == PEOPLE,
-        )
+        until("users", lambda: users_served(path) == PEOPLE, log)
     said = log.read_text()
     for part in ("messaging", "delegate", "exchange"):
         assert f"[{part}] is configured, but not served" in said

@@ -18,11 +18,10 @@ from relay.chain.wire import Log
 from relay.devnet.anvil import Anvil
 from relay.devnet.deploy import NetworkTerms, deploy_network, transact
 from relay.devnet.postgres import create_database, drop_database
-from relay.index.errors import PastFinality
+from relay.index.errors import OtherChain, PastFinality
 from relay.index.ledger import TRUSTLINE_EVENTS
 from relay.model import Block, EventType
 from relay.store.connection import Pool
-from relay.store.errors import OtherChain
 from relay.store.migrate import migrate
 from relay.store.reading import EventFilter, EventReader, StateReader
 from relay.store.writing import Writer
