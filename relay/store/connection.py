@@ -131,11 +131,13 @@ class Pool:
         return connection
 
     def _give_back(self, connection: Connection) -> None:
-        if connection.closed:
+        try:
+            connection.rollback()
+        except psycopg2.Error:
             # The server went away; its other connections have most likely gone with it.
+            connection.close()
             self.close()
             return
-        connection.rollback()
         with self._lock:
             self._idle.append(connection)
 
