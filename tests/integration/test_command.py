@@ -31,17 +31,6 @@ PEOPLE = 5
 
 
 @pytest.fixture(scope="module")
-def chain(anvil_binary: str) -> Iterator[Anvil]:
-    with Anvil(anvil_binary) as anvil:
-        yield anvil
-
-
-@pytest.fixture(scope="module")
-def web3(chain: Anvil) -> Web3:
-    return Web3(Web3.HTTPProvider(chain.url))
-
-
-@pytest.fixture(scope="module")
 def network(web3: Web3) -> Contract:
     return deploy_network(web3, CASH, "CurrencyNetwork")
 

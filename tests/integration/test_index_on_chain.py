@@ -33,18 +33,6 @@ SEED = int(os.environ.get("TEST_SEED", "20261120"))
 TERMS = NetworkTerms("Test", "TST", fee_divisor=100, custom_interests=True)
 
 
-@pytest.fixture(scope="module")
-def chain(anvil_binary: str) -> Iterator[Anvil]:
-    """A chain of this module's own: its clock is moved and its blocks are replaced."""
-    with Anvil(anvil_binary) as anvil:
-        yield anvil
-
-
-@pytest.fixture(scope="module")
-def web3(chain: Anvil) -> Web3:
-    return Web3(Web3.HTTPProvider(chain.url))
-
-
 @pytest.fixture
 def node(chain: Anvil) -> Node:
     return Node(chain.url)
