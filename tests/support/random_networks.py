@@ -40,14 +40,13 @@ def announce(config: pytest.Config, text: str) -> None:
         sys.stdout.write(f"\n{text}; TEST_SEED={seed()}\n")
 
 
-def random_network(rng: random.Random, *, max_users: int = 5, prevents: bool | None = None) -> NetworkGraph:
+def random_network(rng: random.Random, *, max_users: int = 5) -> NetworkGraph:
     """Make a dense network of 2 to ``max_users`` users with random addresses.
 
     Balances bear interest up to ``NOW``; some lie beyond their credit line, as interest can drive them there;
     some trustlines are frozen and some pairs have none.
     """
-    if prevents is None:
-        prevents = rng.random() < 0.5
+    prevents = rng.random() < 0.5
     rules = Rules(rng.choice(DIVISORS), prevents)
     scale, frozen_share = rng.choice(SCALES), rng.choice((0, 0, 0.1))
     users = sorted(rng.randbytes(20) for _ in range(rng.randint(2, max_users)))

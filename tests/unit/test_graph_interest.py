@@ -33,6 +33,7 @@ def test_a_claim_bears_the_rate_given_and_a_debt_the_rate_received() -> None:
         (-1_000_000, 1000, YEAR, -1_105_170),
         (1_000_000, -1000, YEAR, 904_838),  # e ** -0.1
         (10**18, 2000, YEAR, 1_221_402_758_160_169_828),
+        (10**18, 2000, 10 * YEAR, 7_389_056_095_384_137_705),  # e ** 2, less what fifteen terms leave out
         (100, 1, YEAR, 100),
     ],
 )

@@ -20,7 +20,7 @@ from tests.support.credit_networks import (
     transfers_by_brute_force,
 )
 
-A, B, C, D, E = b"A", b"B", b"C", b"D", b"E"
+A, B, C, D, E, F = b"A", b"B", b"C", b"D", b"E", b"F"
 fee_payers = st.sampled_from(FeePayer)
 KINDS: dict[str, dict[str, Any]] = {
     "without interest": {},
@@ -118,15 +118,17 @@ def test_every_found_transfer_replays_to_the_same_amounts(data: st.DataObject) -
         assert replay(network, found.path, found.value, payer, NOW) == found
 
 
-def test_under_a_hop_limit_a_dearer_but_shorter_path_is_found() -> None:
-    cheap_and_long = [line(A, C, 100, 100, 100), line(C, D, 100, 100, 100), line(D, E, 100, 100, 100)]
+@pytest.mark.parametrize("fee_payer", FeePayer)
+def test_under_a_hop_limit_a_dearer_but_shorter_way_out_is_found(fee_payer: FeePayer) -> None:
+    # What C owes A and D owes C is paid back for nothing; A owes D more only for a fee.
+    cheap_and_long = [line(A, C, 100, 100, 100), line(C, D, 100, 100, 100)]
     network = NetworkGraph(
         Rules(fee_divisor=10),
-        [*cheap_and_long, line(B, E, 100, 100), line(A, D, 100, 100)],
+        [*cheap_and_long, line(A, D, 100, 100), line(D, E, 100, 100, 100), line(B, E, 100, 100)],
     )
 
-    without = cheapest_transfer(network, A, B, 50, NOW)
-    within = cheapest_transfer(network, A, B, 50, NOW, limits=Limits(max_hops=3))
+    without = cheapest_transfer(network, A, B, 50, NOW, fee_payer=fee_payer)
+    within = cheapest_transfer(network, A, B, 50, NOW, fee_payer=fee_payer, limits=Limits(max_hops=3))
 
     assert isinstance(without, Found)
     assert without.transfer.path == (A, C, D, E, B)
@@ -135,14 +137,30 @@ def test_under_a_hop_limit_a_dearer_but_shorter_path_is_found() -> None:
     assert within.transfer.fees > without.transfer.fees
 
 
+@pytest.mark.parametrize("fee_payer", FeePayer)
+def test_under_a_hop_limit_a_dearer_but_shorter_way_in_is_found(fee_payer: FeePayer) -> None:
+    cheap_and_long = [line(C, D, 100, 100, -100), line(C, F, 100, 100, 100), line(B, F, 100, 100)]
+    dear_and_short = [line(D, E, 100, 100), line(B, E, 100, 100)]
+    network = NetworkGraph(Rules(fee_divisor=10), [line(A, D, 100, 100), *cheap_and_long, *dear_and_short])
+
+    without = cheapest_transfer(network, A, B, 50, NOW, fee_payer=fee_payer)
+    within = cheapest_transfer(network, A, B, 50, NOW, fee_payer=fee_payer, limits=Limits(max_hops=3))
+
+    assert isinstance(without, Found)
+    assert without.transfer.path == (A, D, C, F, B)
+    assert isinstance(within, Found)
+    assert within.transfer.path == (A, D, E, B)
+    assert within.transfer.fees > without.transfer.fees
+
+
 def test_a_receiver_who_pays_gets_a_dearer_path_where_only_the_smaller_amount_fits() -> None:
-    # Over D nothing is withheld and 100 do not fit the last hop; over C the fee leaves just enough room.
+    # Over C nothing is withheld and 100 do not fit the last hop; over D the fee leaves just enough room.
     network = NetworkGraph(
         Rules(fee_divisor=10),
         [
-            line(A, C, 0, 100),
+            line(A, C, 100, 100, 100),
             line(C, E, 100, 100, 100),
-            line(A, D, 100, 100, 100),
+            line(A, D, 0, 100),
             line(D, E, 100, 100, 100),
             line(B, E, 95, 0),
         ],
@@ -151,7 +169,7 @@ def test_a_receiver_who_pays_gets_a_dearer_path_where_only_the_smaller_amount_fi
     result = cheapest_transfer(network, A, B, 100, NOW, fee_payer=FeePayer.RECEIVER)
 
     assert isinstance(result, Found)
-    assert result.transfer.path == (A, C, E, B)
+    assert result.transfer.path == (A, D, E, B)
     assert result.transfer.amounts == (100, 90, 90)
 
 

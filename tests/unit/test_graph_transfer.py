@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from graph.answers import Found
 from graph.network import NetworkGraph, Rules
 from graph.search import cheapest_transfer
-from graph.transfer import FeePayer, Rule, RuleBroken, Transfer, replay
+from graph.transfer import FeePayer, Rule, RuleBroken, Transfer, happiness, replay
 from graph.trustline import Trustline
 from tests.support.credit_networks import NOW, networks, unhurried
 
@@ -105,9 +105,10 @@ def test_a_value_fits_an_unsigned_number_of_64_bits(value: int, fee_payer: FeePa
 
 def test_no_hop_moves_more_than_64_bits_even_where_it_could() -> None:
     lines = [Trustline(*pair, balance=LARGEST, received=LARGEST, mtime=NOW) for pair in ((A, B), (B, C))]
-    network = NetworkGraph(Rules(2), [*lines, Trustline(C, D, received=LARGEST, mtime=NOW)])
+    network = NetworkGraph(Rules(100), [*lines, Trustline(C, D, received=LARGEST, mtime=NOW)])
     assert broken_rule(network, (A, B, C), LARGEST, SENDER) is None
-    network.apply(replace(lines[0], balance=0))
+    # Half of the value is not owed any more, so a fee comes on top, for which there is room but no number.
+    network.apply(replace(lines[0], balance=LARGEST // 2))
     assert broken_rule(network, (A, B, C), LARGEST, SENDER) is Rule.CAPACITY
 
 
@@ -136,6 +137,28 @@ def test_a_mediator_must_not_pay_more_interest_than_it_earns(
         network = NetworkGraph(Rules(0, prevents), lines)
         expected = Rule.MEDIATOR_INTERESTS if prevents and not passes else None
         assert broken_rule(network, (A, B, C), 10, fee_payer) is expected
+
+
+@pytest.mark.parametrize(
+    ("balance", "amount", "expected"),
+    [(0, 10, -2000), (-5, 10, -2000), (30, 10, -1000), (30, 30, -3000), (30, 50, -3000 - 4000)],
+)
+def test_a_payer_loses_the_rate_given_down_to_zero_and_pays_the_rate_received_below(
+    balance: int, amount: int, expected: int
+) -> None:
+    hop = Trustline(A, B, balance=balance, rate_given=100, rate_received=200).seen_by(A)
+    assert happiness(hop, amount) == expected
+
+
+@pytest.mark.parametrize("fee_payer", FeePayer)
+def test_a_mediator_who_owes_nothing_afterwards_pays_no_interest_whatever_it_lost(fee_payer: FeePayer) -> None:
+    lines = [
+        Trustline(A, B, given=100, received=100, rate_received=100, mtime=NOW),
+        Trustline(B, C, balance=10, given=100, received=100, rate_given=2000, mtime=NOW),
+    ]
+    network = NetworkGraph(Rules(0, prevent_mediator_interests=True), lines)
+    assert broken_rule(network, (A, B, C), 10, fee_payer) is None
+    assert broken_rule(network, (A, B, C), 11, fee_payer) is Rule.MEDIATOR_INTERESTS
 
 
 def test_interest_is_part_of_what_can_be_moved() -> None:
