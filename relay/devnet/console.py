@@ -1,5 +1,6 @@
 """What the demo tells the person at the keyboard: steps with a spinner on a terminal, plain lines elsewhere."""
 
+import signal
 import threading
 import time
 from collections.abc import Iterator
@@ -77,6 +78,8 @@ class Step:
         return f"[done] {self._text} ({time.monotonic() - self._started:.1f} s)"
 
     def _paint(self) -> None:
+        # The main thread holds signals back at times; then none shall come in through this one.
+        signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
         frame = 0
         while not self._over.wait(FRAME_SECONDS):
             bar = ""

@@ -59,12 +59,12 @@ def run_demo(
     """
     console = Console(stream or sys.stdout)
     try:
-        with _ended_by_signals() as ignore_signals, occupied(directory) as home, ExitStack() as parts:
+        with _ended_by_signals() as ending, occupied(directory) as home, ExitStack() as parts:
             parts.callback(end_leftovers, home.pid_files())
             try:
-                _Demo(home, port, rpc_port, relay_command, console, parts).run(fresh=fresh)
+                _Demo(home, port, rpc_port, relay_command, console, parts, ending.check).run(fresh=fresh)
             finally:
-                ignore_signals()
+                ending.has_begun = True
     except _PartDied as died:
         return _report(died, PART_DIED_STATUS)
     except DevnetError as error:
@@ -86,8 +86,16 @@ class _Demo:
     """The parts of one demo, started one after the other."""
 
     def __init__(
-        self, home: Home, port: int, rpc_port: int, relay: RelayCommand, console: Console, parts: ExitStack
+        self,
+        home: Home,
+        port: int,
+        rpc_port: int,
+        relay: RelayCommand,
+        console: Console,
+        parts: ExitStack,
+        check_end: Callable[[], None],
     ) -> None:
+        self._check_end = check_end
         self._home = home
         self._port = port
         self._rpc_port = rpc_port
@@ -179,6 +187,7 @@ class _Demo:
     def _await_relay(self, chain: DemoChain, relay: Child) -> None:
         deadline = time.monotonic() + RELAY_SECONDS
         while not self._serves(chain.block_number()):
+            self._check_end()
             _require_running(relay.is_running(), "relay", relay.log)
             if time.monotonic() > deadline:
                 raise DevnetError(f"The relay does not serve after {RELAY_SECONDS} s; its log is {relay.log}.")
@@ -204,6 +213,7 @@ class _Demo:
     def _watch(self, chain: DemoChain, database: EmbeddedPostgres, relay: Child) -> None:
         home = self._home
         while True:
+            self._check_end()
             _require_running(chain.node.is_running(), "local chain", home.log("anvil"))
             _require_running(database.is_running(), "database", home.log("postgres"))
             _require_running(relay.is_running(), "relay", home.log("relay"))
@@ -274,28 +284,36 @@ def _report(error: Exception, status: int) -> int:
     return status
 
 
-@contextmanager
-def _ended_by_signals() -> Iterator[Callable[[], None]]:
-    """Turn the first ending signal into KeyboardInterrupt and ignore further ones, for an end in good order.
+class _Ending:
+    """Whether the demo was asked to end, and whether it has begun to."""
 
-    Yields a function after which the first one is ignored as well.
-    """
-    ending = False
+    def __init__(self) -> None:
+        self.is_requested = False
+        self.has_begun = False
 
-    def ignore() -> None:
-        nonlocal ending
-        ending = True
-
-    def end(_number: int, _frame: FrameType | None) -> None:
-        if not ending:
-            ignore()
+    def on_signal(self, _number: int, _frame: FrameType | None) -> None:
+        """Interrupt what goes on; but the end itself, once begun, is not to be interrupted."""
+        self.is_requested = True
+        if not self.has_begun:
             raise KeyboardInterrupt
 
+    def check(self) -> None:
+        """Raise KeyboardInterrupt if the one of a signal got lost, as in a destructor, where none can be raised."""
+        if self.is_requested:
+            raise KeyboardInterrupt
+
+
+@contextmanager
+def _ended_by_signals() -> Iterator[_Ending]:
+    """Turn the ending signals into KeyboardInterrupt until the end has begun."""
+    ending = _Ending()
     # Under nohup the end of the terminal is to be survived.
     survived = {signal.SIGHUP} if signal.getsignal(signal.SIGHUP) == signal.SIG_IGN else set()
-    before = {number: signal.signal(number, end) for number in ENDING_SIGNALS if number not in survived}
+    before = {
+        number: signal.signal(number, ending.on_signal) for number in ENDING_SIGNALS if number not in survived
+    }
     try:
-        yield ignore
+        yield ending
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)

@@ -8,6 +8,7 @@ GID -1 to stay who we are.
 
 import ctypes
 import os
+import signal
 import sys
 
 PR_SET_PDEATHSIG = 1
@@ -76,6 +77,8 @@ def main() -> None:
     """Prepare this process as the arguments say and become the command."""
     parent, signal_number, uid, gid = (int(argument) for argument in sys.argv[1:5])
     command = sys.argv[5:]
+    # Our parent blocks signals while it starts us, and a new program inherits that.
+    signal.pthread_sigmask(signal.SIG_SETMASK, [])
     try:
         if uid >= 0:
             become(uid, gid)

@@ -12,8 +12,8 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterable, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -83,6 +83,29 @@ def start_child(
         OSError: if the log or the process file cannot be written or no process be had.
 
     """
+    with _signals_held():
+        return _start(name, command, log, stop_signal, pid_file, environment, user)
+
+
+@contextmanager
+def _signals_held() -> Iterator[None]:
+    """Let no signal handler come between the birth of a process and its record."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGINT, signal.SIGTERM, signal.SIGHUP))
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def _start(
+    name: str,
+    command: Sequence[str],
+    log: Path,
+    stop_signal: signal.Signals,
+    pid_file: Path | None,
+    environment: Mapping[str, str] | None,
+    user: tuple[int, int] | None,
+) -> Child:
     uid, gid = user or (-1, -1)
     prefix = [
         sys.executable,
