@@ -298,7 +298,7 @@ class _Ending:
             raise KeyboardInterrupt
 
     def check(self) -> None:
-        """Raise KeyboardInterrupt if the one of a signal got lost, as in a destructor, where none can be raised."""
+        """Raise KeyboardInterrupt if that of a signal got lost, as in a destructor, where none can be raised."""
         if self.is_requested:
             raise KeyboardInterrupt
 
