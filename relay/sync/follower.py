@@ -5,7 +5,7 @@ import threading
 from collections.abc import Callable
 from typing import Protocol
 
-from relay.store.errors import StoreError
+from relay.store.errors import DatabaseBusy, StoreError
 from relay.store.reading import Changes, Snapshot
 from relay.sync.networks import Networks
 
@@ -78,28 +78,32 @@ class Follower:
 
     def _run(self) -> None:
         listener: Listener | None = None
-        is_lost = False
+        trouble: type[Exception] | None = None
         while not self._stopping.is_set():
             try:
-                # Listening starts before the state is read, so that no commit falls between the two.
                 if listener is None:
+                    # Listening starts before the state is read, so that no commit falls between the two. All of it
+                    # is read, for the database that is back may be another one, with a feed of its own.
                     listener = self._listen()
+                    self.load()
                 self.catch_up()
-                if is_lost:
+                if trouble is not None:
                     logger.info("the database is back; following the feed again")
-                    is_lost = False
+                    trouble = None
                 listener.wait(_LONGEST_SLEEP_SECONDS)
-            except StoreError as error:
-                if not is_lost:
-                    logger.warning("cannot follow the feed, answers keep to block %s: %s", self._block(), error)
-                    is_lost = True
-                if listener is not None:
+            except Exception as error:  # whatever it is: answers must not stay behind for good
+                if trouble is not type(error):
+                    self._complain(error)
+                    trouble = type(error)
+                if listener is not None and not isinstance(error, DatabaseBusy):
                     listener.close()
                     listener = None
                 self._stopping.wait(self._retry_seconds)
         if listener is not None:
             listener.close()
 
-    def _block(self) -> int | None:
-        block = self._networks.block
-        return None if block is None else block.number
+    def _complain(self, error: Exception) -> None:
+        block = None if self._networks.block is None else self._networks.block.number
+        # Only what nobody expects deserves a traceback.
+        surprise = None if isinstance(error, StoreError) else error
+        logger.warning("cannot follow the feed, answers keep to block %s: %s", block, error, exc_info=surprise)

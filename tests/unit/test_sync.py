@@ -8,7 +8,7 @@ import pytest
 
 from graph.trustline import Trustline
 from relay.model import NetworkInfo
-from relay.store.errors import DatabaseUnreachable
+from relay.store.errors import DatabaseBusy, DatabaseUnreachable
 from relay.store.reading import Changes, Snapshot
 from relay.store.rows import CursorPosition, StoredNetwork
 from relay.sync.follower import Follower
@@ -84,11 +84,13 @@ class ScriptedReader:
         return answer
 
     def snapshot(self) -> Snapshot:
-        answer: Snapshot = self._next()
+        answer = self._next()
+        assert isinstance(answer, Snapshot)
         return answer
 
     def changes_since(self, position: int) -> Changes | None:
-        answer: Changes | None = self._next()
+        answer = self._next()
+        assert answer is None or isinstance(answer, Changes)
         return answer
 
 
@@ -123,9 +125,24 @@ def test_a_follower_loads_and_then_takes_over_what_changes() -> None:
         assert graph.users == [A, B, C]
 
 
-def test_a_follower_outlives_a_lost_database() -> None:
-    lost = DatabaseUnreachable("gone")
-    assert followed(lost, lost, FIRST, lost, NEXT, NOTHING).block == block(6)
+@pytest.mark.parametrize("trouble", [DatabaseUnreachable("gone"), DatabaseBusy("later"), ZeroDivisionError("odd")])
+def test_a_follower_outlives_a_lost_database_and_what_nobody_expects(trouble: Exception) -> None:
+    networks = followed(trouble, trouble, FIRST, NEXT, NOTHING)
+    assert networks.block == block(6)
+
+
+def test_a_follower_whose_database_was_away_loads_anew_for_it_may_be_another() -> None:
+    another = Snapshot(block(3), 7, [stored()], [(1, Trustline(A, C, given=1))])
+    nothing = Changes(block(3), 7, [stored()], [])
+    networks = followed(FIRST, NEXT, DatabaseUnreachable("gone"), another, nothing)
+    assert (networks.block, networks.position) == (block(3), 7)
+    with networks.reading(ADDRESS) as graph:
+        assert graph.users == [A, C]
+
+
+def test_a_follower_kept_waiting_for_a_connection_goes_on_where_it_was() -> None:
+    networks = followed(FIRST, DatabaseBusy("later"), NEXT, NOTHING)
+    assert networks.block == block(6)
 
 
 def test_a_follower_that_fell_behind_the_feed_loads_anew() -> None:
