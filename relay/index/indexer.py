@@ -73,10 +73,12 @@ class Indexer:
     def prepare(self) -> None:
         """Make sure that database and node speak of the same chain, and take in networks that are new.
 
-        A network that is new to a database which already stands somewhere is read up to there first.
+        A network that is new to a database which already stands somewhere is read up to there first, after undoing
+        what the chain has replaced meanwhile.
 
         Raises:
             OtherChain: if the database was filled from another chain.
+            PastFinality, Inconsistent: as for ``step``, if there are new networks.
             NotANetwork: if an address holds no currency network.
             ChainError, StoreError: if the node or the database fails.
 
@@ -92,7 +94,8 @@ class Indexer:
         ]
         if position is None:
             self._begin(new)
-        else:
+        elif new:
+            position = self._return_to_chain()
             for info in new:
                 self._take_in(info, position)
         with self._writer.transaction() as transaction:
@@ -162,6 +165,19 @@ class Indexer:
             transaction.add_blocks([start])
             transaction.set_position(start)
 
+    def _return_to_chain(self) -> CursorPosition:
+        """Undo the blocks that the chain has replaced, and return the block the database then stands at."""
+        head = self._node.head()
+        with self._writer.transaction() as transaction:
+            position = transaction.position()
+            assert position is not None
+            ancestor = self._ancestor(transaction, position, head)
+            if ancestor.number < position.number:
+                end = Block(ancestor.number, ancestor.hash, b"", ancestor.timestamp)
+                self._record(transaction, [], Stretch([], [], end), ancestor.number)
+                transaction.set_position(end)
+        return ancestor
+
     def _take_in(self, info: NetworkInfo, position: CursorPosition) -> None:
         """Add a network, and its events up to where the database stands, in one transaction."""
         logger.info("reading the history of network %s up to block %d", to_checksum(info.address), position.number)
@@ -171,10 +187,9 @@ class Indexer:
             network = transaction.add_network(info)
             first = info.first_block
             while first <= position.number:
-                last = min(first + self._options.batch_blocks - 1, position.number)
-                stretch = fetch_stretch(self._node, [info.address], first, last, position.number + 1, None)
+                stretch = self._fetch_some([info.address], first, position.number, position.number + 1, None)
                 self._record(transaction, [network], stretch, None)
-                first = last + 1
+                first = stretch.last.number + 1
             if self._hash_at(position.number) != position.hash:
                 raise Inconsistent("the chain changed while the history of a network was read")
             transaction.set_position(Block(position.number, position.hash, b"", position.timestamp))
@@ -201,11 +216,16 @@ class Indexer:
         unfinal_from = head.number - self._options.finality_depth + 1
         if ancestor.number >= head.number:
             return Stretch([], [], Block(ancestor.number, ancestor.hash, b"", ancestor.timestamp))
-        first = ancestor.number + 1
+        return self._fetch_some(addresses, ancestor.number + 1, head.number, unfinal_from, ancestor.hash)
+
+    def _fetch_some(
+        self, networks: Sequence[Address], first: int, end: int, unfinal_from: int, parent: bytes | None
+    ) -> Stretch:
+        """Fetch blocks from ``first`` on, no more than a batch holds and none after ``end``; see fetch_stretch."""
         while True:
-            last = min(head.number, ancestor.number + self._batch)
+            last = min(end, first + self._batch - 1)
             try:
-                stretch = fetch_stretch(self._node, addresses, first, last, unfinal_from, ancestor.hash)
+                stretch = fetch_stretch(self._node, networks, first, last, unfinal_from, parent)
             except NodeRefused as refusal:
                 if self._batch == 1:
                     raise

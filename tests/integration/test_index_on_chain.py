@@ -237,6 +237,29 @@ def test_a_network_added_later_is_read_from_its_beginning(
     assert dump(database_url)["trustlines"] == dump(second_url)["trustlines"]
 
 
+def test_a_network_added_while_blocks_were_replaced_is_read_once_these_are_undone(
+    chain: Anvil, web3: Web3, node: Node, network: Contract, database_url: str, second_url: str
+) -> None:
+    life = Life(chain, web3, network, SEED)
+    life.act(10)
+    snapshot = chain.rpc("evm_snapshot")
+    life.act(10)
+    synchronise(node, database_url, [address_of(network)])
+    follower = Following(database_url)
+    chain.rpc("evm_revert", snapshot)
+    added = deploy_network(web3, TERMS, "CurrencyNetwork")
+    newcomers = Life(chain, web3, added, SEED)
+    newcomers.act(20)
+    both = [address_of(network), address_of(added)]
+    synchronise(node, database_url, both)
+    follower.catch_up()
+    synchronise(node, second_url, both)
+    assert_equals_contract(database_url, node, network, life.people)
+    assert_equals_contract(database_url, node, added, newcomers.people)
+    assert dump(database_url) == dump(second_url)
+    assert follower.sees(network) == graph_of(second_url, network).users
+
+
 def test_a_network_no_longer_configured_is_no_longer_served(
     web3: Web3, node: Node, network: Contract, database_url: str
 ) -> None:
@@ -341,6 +364,20 @@ def test_a_node_that_limits_its_answers_is_asked_for_less(
         pass
     writer.close()
     synchronise(node, second_url, [address_of(network)])
+    assert dump(database_url) == dump(second_url)
+
+    # So it is for the history of a network that comes later.
+    added = deploy_network(web3, TERMS, "CurrencyNetwork")
+    life = Life(chain, web3, added, SEED)
+    life.act(30)
+    both = [address_of(network), address_of(added)]
+    synchronise(node, second_url, [address_of(network)])
+    synchronise(node, second_url, both)
+    synchronise(node, database_url, [address_of(network)])
+    writer = open_writer(database_url)
+    make_indexer(node, writer, both, asked=Limited(chain.url)).prepare()
+    writer.close()
+    assert_equals_contract(database_url, node, added, life.people)
     assert dump(database_url) == dump(second_url)
 
 
