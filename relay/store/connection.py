@@ -1,5 +1,6 @@
 """Connections to Postgres: how they are opened, what they speak, and a pool with a bounded wait."""
 
+import re
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -9,13 +10,25 @@ import psycopg2
 import psycopg2.extensions
 import psycopg2.pool
 
-from relay.store.errors import DatabaseBusy, DatabaseFull, DatabaseUnreachable
+from relay.store.errors import (
+    DatabaseBusy,
+    DatabaseFull,
+    DatabaseRefuses,
+    DatabaseUnreachable,
+    SchemaMismatch,
+)
 
 Connection = psycopg2.extensions.connection
 Cursor = psycopg2.extensions.cursor
 
 _NUMERIC, _BYTEA = 1700, 17
 _CONNECT_TIMEOUT_SECONDS = 5
+
+_REFUSALS = (
+    psycopg2.errors.InsufficientPrivilege,
+    psycopg2.errors.InvalidSchemaName,  # no schema of the search path can be used
+    psycopg2.errors.ReadOnlySqlTransaction,
+)
 
 
 def _to_int(value: str | bytes | None, _cursor: Cursor) -> int | None:
@@ -40,6 +53,7 @@ def connect(url: str) -> Connection:
         DatabaseUnreachable: if it cannot be had; the text names the server without the password.
 
     """
+    _require_readable(url)
     with translated_errors():
         connection: Connection = psycopg2.connect(
             url,
@@ -54,18 +68,40 @@ def connect(url: str) -> Connection:
     return connection
 
 
+def _require_readable(url: str) -> None:
+    """Raise DatabaseUnreachable where libpq would quote, in its complaint, a piece of an unescaped password."""
+    fault = None
+    try:
+        parts = psycopg2.extensions.parse_dsn(url)
+    except psycopg2.ProgrammingError as error:
+        fault = re.sub(r':?\s*"[^"]*"', "", _one_line(error))
+    else:
+        if "@" in parts.get("host", ""):
+            fault = "an @ in the user or the password must be written as %40"
+        elif not re.fullmatch(r"[0-9,]*", parts.get("port", "")):
+            fault = "its port is no number (in a password, / must be written as %2F)"
+    if fault is not None:
+        raise DatabaseUnreachable(f"the database URL ([database] url or DATABASE_URL) cannot be read: {fault}")
+
+
 @contextmanager
 def translated_errors() -> Iterator[None]:
-    """Turn psycopg2's errors of the connection and the server's resources into the store's."""
+    """Turn psycopg2's errors that are not a mistake of ours into the store's."""
     try:
         yield
     except psycopg2.errors.DiskFull as error:
-        raise DatabaseFull(f"the database has no space left: {_first_line(error)}") from error
+        raise DatabaseFull(f"the database has no space left: {_one_line(error)}") from error
     except (psycopg2.OperationalError, psycopg2.InterfaceError) as error:
-        raise DatabaseUnreachable(f"the database is unreachable: {_first_line(error)}") from error
+        raise DatabaseUnreachable(f"the database is unreachable: {_one_line(error)}") from error
+    except _REFUSALS as error:
+        raise DatabaseRefuses(f"the database refuses: {_one_line(error)}") from error
+    except psycopg2.errors.UndefinedTable as error:
+        raise SchemaMismatch(
+            "the database has lost its tables: start `tl-relay index`, it makes them and reads the chain anew"
+        ) from error
 
 
-def _first_line(error: Exception) -> str:
+def _one_line(error: Exception) -> str:
     return " ".join(str(error).split()) or type(error).__name__
 
 

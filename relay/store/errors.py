@@ -3,6 +3,7 @@
 StoreError
 ├── DatabaseUnreachable   no connection can be had, or it broke
 ├── DatabaseFull          the server has no space left to write
+├── DatabaseRefuses       the server does not let us do what we need
 ├── DatabaseBusy          all connections are in use for longer than a caller may wait
 └── SchemaMismatch        the schema is missing, or newer than this program
 """
@@ -18,6 +19,10 @@ class DatabaseUnreachable(StoreError):
 
 class DatabaseFull(StoreError):
     """The server has no space left. Nothing of the transaction was kept."""
+
+
+class DatabaseRefuses(StoreError):
+    """The server is there, but does not permit what the relay needs. Nothing of the transaction was kept."""
 
 
 class DatabaseBusy(StoreError):
