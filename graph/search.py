@@ -21,7 +21,7 @@ executes.
 """
 
 import heapq
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
 
 import networkx as nx
@@ -67,22 +67,47 @@ def cheapest_transfer(
     *,
     fee_payer: FeePayer = FeePayer.SENDER,
     limits: Limits = NO_LIMITS,
+    avoid: Collection[User] = (),
     budget: int = DEFAULT_BUDGET,
 ) -> Result:
     """Return the cheapest transfer of ``value`` at the time ``at`` (Unix seconds), or why there is none.
 
-    ``value`` is what arrives (sender pays) or leaves (receiver pays), in the smallest unit.
+    ``value`` is what arrives (sender pays) or leaves (receiver pays), in the smallest unit. None of ``avoid``
+    mediates.
     """
     obstacle = _obstacle(network, sender, receiver)
     if obstacle is not None:
         return NotFound(obstacle)
-    search = _Search(network, walker_for(fee_payer, network.rules), value, at, limits, budget)
+    search = _Search(network, walker_for(fee_payer, network.rules), value, at, limits, budget, avoid)
     found = search.between(sender, receiver)
     if found is not None:
         return found
     if search.is_spent:
         return NotFound(Reason.BUDGET)
-    return NotFound(_explain(network, sender, receiver, value, at, fee_payer, limits, budget))
+    return NotFound(_explain(network, sender, receiver, value, at, fee_payer, limits, avoid, budget))
+
+
+def complete_transfer(
+    network: NetworkGraph,
+    begun: tuple[User, ...],
+    target: User,
+    value: int,
+    at: int,
+    *,
+    fee_payer: FeePayer = FeePayer.SENDER,
+    limits: Limits = NO_LIMITS,
+    not_next: Collection[User] = (),
+    avoid: Collection[User] = (),
+    budget: int = DEFAULT_BUDGET,
+) -> Found | None:
+    """Return the cheapest transfer that begins, or ends, with the users ``begun``, None if there is none.
+
+    Does the receiver pay, ``begun`` is the beginning of the path and ``target`` the receiver; does the sender, it
+    is the end of the path and ``target`` the sender. None of ``not_next`` stands right beside ``begun``, none of
+    ``avoid`` mediates beyond it; ``limits`` count for the whole.
+    """
+    search = _Search(network, walker_for(fee_payer, network.rules), value, at, limits, budget, avoid)
+    return search.complete(begun, target, not_next)
 
 
 def largest_transfer(
@@ -92,6 +117,7 @@ def largest_transfer(
     at: int,
     *,
     max_hops: int | None = None,
+    avoid: Collection[User] = (),
     budget: int = DEFAULT_BUDGET,
 ) -> Result:
     """Return the transfer with the largest value that ``sender`` can pay ``receiver`` now, bearing the fees.
@@ -104,12 +130,12 @@ def largest_transfer(
     if obstacle is not None:
         return NotFound(obstacle)
     limits = Limits(max_hops=max_hops)
-    bound = _widest(network, sender, receiver, at, max_hops)
+    bound = widest_value(network, sender, receiver, at, max_hops, avoid)
     if bound == 0:
-        return NotFound(_explain(network, sender, receiver, 1, at, FeePayer.SENDER, limits, budget))
+        return NotFound(_explain(network, sender, receiver, 1, at, FeePayer.SENDER, limits, avoid, budget))
 
     def attempt(value: int) -> Result:
-        return cheapest_transfer(network, sender, receiver, value, at, limits=limits, budget=budget)
+        return cheapest_transfer(network, sender, receiver, value, at, limits=limits, avoid=avoid, budget=budget)
 
     best = attempt(bound)
     if isinstance(best, Found) or not network.rules.prevent_mediator_interests:
@@ -137,6 +163,7 @@ def cheapest_closing(
     at: int,
     *,
     limits: Limits = NO_LIMITS,
+    avoid: Collection[User] = (),
     budget: int = DEFAULT_BUDGET,
 ) -> Result:
     """Return the cheapest cycle that brings the balance between ``user`` and ``other`` to zero.
@@ -158,7 +185,7 @@ def cheapest_closing(
     walker: Walker = ReceiverPays(network.rules) if view.balance > 0 else SenderPays(network.rules)
 
     def search_within(allowed: Limits) -> tuple[Found | None, bool]:
-        search = _Search(network, walker, abs(view.balance), at, allowed, budget)
+        search = _Search(network, walker, abs(view.balance), at, allowed, budget, avoid)
         return search.cycle(user, other), search.is_spent
 
     found, is_spent = search_within(limits)
@@ -178,20 +205,45 @@ class _Search:
     """One search: a walker, a value, limits and a budget."""
 
     def __init__(
-        self, network: NetworkGraph, walker: Walker, value: int, at: int, limits: Limits, budget: int
+        self,
+        network: NetworkGraph,
+        walker: Walker,
+        value: int,
+        at: int,
+        limits: Limits,
+        budget: int,
+        avoid: Collection[User] = (),
     ) -> None:
         self._network = network
+        self._avoid = frozenset(avoid)
         self._walker = walker
         self._value = value
         self._at = at
         self._limits = limits
         self._budget = budget
+        self._not_next: frozenset[User] = frozenset()
         self.is_spent = False
 
     def between(self, sender: User, receiver: User) -> Found | None:
         """Return the best transfer from ``sender`` to ``receiver`` within the limits."""
         near, far = (sender, receiver) if self._walker.forwards else (receiver, sender)
         return self._best(_Label(0, 0, (near,), Walk.start(self._value)), far)
+
+    def complete(self, begun: tuple[User, ...], target: User, not_next: Collection[User]) -> Found | None:
+        """Return the best transfer that goes on to ``target`` from a walk begun with these users.
+
+        ``begun`` is in the order of the path: its beginning for a walk forwards, its end for one backwards. The
+        user walked to next is none of ``not_next``.
+        """
+        near, *rest = begun if self._walker.forwards else reversed(begun)
+        label: _Label | None = _Label(0, 0, (near,), Walk.start(self._value))
+        for user in rest:
+            assert label is not None
+            label = self._extend(label, self._reached(label), user, target)
+            if label is None:
+                return None
+        self._not_next = frozenset(not_next)
+        return None if label is None else self._best(label, target)
 
     def cycle(self, user: User, other: User) -> Found | None:
         """Return the best cycle of ``user`` whose first hop walked is the trustline with ``other``."""
@@ -237,6 +289,10 @@ class _Search:
         if self._limits.max_hops is not None and label.hops >= self._limits.max_hops:
             return
         for neighbour in self._network.graph.adj[self._reached(label)]:
+            if (neighbour in self._avoid and neighbour != target) or (
+                label is start and neighbour in self._not_next
+            ):
+                continue
             # A cycle comes back to where it started, but not over the trustline it started with.
             is_return = neighbour == target and len(label.path) > len(start.path)
             if neighbour not in label.path or is_return:
@@ -301,7 +357,14 @@ class _Search:
         return Found(transfer, is_proven)
 
 
-def _widest(network: NetworkGraph, sender: User, receiver: User, at: int, max_hops: int | None) -> int:
+def widest_value(
+    network: NetworkGraph,
+    sender: User,
+    receiver: User,
+    at: int,
+    max_hops: int | None = None,
+    avoid: Collection[User] = (),
+) -> int:
     """Return the largest value that capacities and fees let through when the sender pays, 0 if none does.
 
     Walks forwards and keeps, for each user, the largest amount that can leave it; a larger one is never worse.
@@ -321,6 +384,8 @@ def _widest(network: NetworkGraph, sender: User, receiver: User, at: int, max_ho
                 continue
             if hop.other == receiver:
                 heapq.heappush(queue, (-arriving, hops + 1, receiver))
+                continue
+            if hop.other in avoid:
                 continue
             onward = forwardable(arriving, hop.balance, network.rules.fee_divisor)
             if onward > 0:
@@ -348,6 +413,7 @@ def _explain(
     at: int,
     fee_payer: FeePayer,
     limits: Limits,
+    avoid: Collection[User],
     budget: int,
 ) -> Reason:
     """Return why a search between two users that both exist found nothing."""
@@ -355,9 +421,11 @@ def _explain(
         return Reason.FROZEN if nx.has_path(network.graph, sender, receiver) else Reason.NOT_CONNECTED
     walker = walker_for(fee_payer, network.rules)
     for relaxed, reason in _relaxations(limits):
-        if _Search(network, walker, value, at, relaxed, budget).between(sender, receiver) is not None:
+        if _Search(network, walker, value, at, relaxed, budget, avoid).between(sender, receiver) is not None:
             return reason
-    if network.rules.prevent_mediator_interests and value <= _widest(network, sender, receiver, at, None):
+    if network.rules.prevent_mediator_interests and value <= widest_value(
+        network, sender, receiver, at, None, avoid
+    ):
         return Reason.MEDIATOR_INTERESTS
     return Reason.CAPACITY
 
