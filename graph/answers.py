@@ -32,9 +32,24 @@ class Found:
 
 @dataclass(frozen=True, slots=True)
 class NotFound:
-    """No transfer, and why."""
+    """No transfer, and why, with the figures that say what would do instead.
+
+    The figures are exact. One is None where it is not to the point or the search's budget did not reach to prove it.
+
+    Attributes:
+        reason: the reason, the first that applies.
+        largest: with ``CAPACITY`` the largest value that the same question finds a transfer for, 0 if none at all.
+        cheapest_fees: with ``FEES`` the lowest fees that a transfer takes within the limit of hops; where there is
+            none within it either, the lowest whatever the hops.
+        fewest_hops: with ``HOPS`` the fewest hops that a transfer takes within the limit of fees. It comes with
+            ``FEES`` too where both limits stand in the way: then the fewest whatever the fees.
+
+    """
 
     reason: Reason
+    largest: int | None = None
+    cheapest_fees: int | None = None
+    fewest_hops: int | None = None
 
 
 Result = Found | NotFound

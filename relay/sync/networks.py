@@ -1,6 +1,5 @@
 """The graphs of all served networks in this process, and the block they stand at."""
 
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -9,6 +8,7 @@ from relay.addresses import Address
 from relay.model import NetworkInfo
 from relay.store.reading import Changes, Snapshot
 from relay.store.rows import CursorPosition, StoredNetwork
+from relay.sync.locking import ReadersWriterLock
 
 
 class UnknownNetwork(KeyError):
@@ -18,11 +18,12 @@ class UnknownNetwork(KeyError):
 class Networks:
     """The in-memory state of the served networks.
 
-    It changes as a whole: who holds ``reading`` sees the networks at one block, whatever arrives meanwhile.
+    It changes as a whole: who holds ``reading`` sees the networks at one block, whatever arrives meanwhile. Any
+    number may read at once; what arrives waits for those who read already and goes before those who come later.
     """
 
     def __init__(self) -> None:
-        self._lock = threading.RLock()
+        self._lock = ReadersWriterLock()
         self._infos: dict[Address, NetworkInfo] = {}
         self._graphs: dict[int, NetworkGraph] = {}
         self._ids: dict[Address, int] = {}
@@ -47,28 +48,28 @@ class Networks:
 
     @contextmanager
     def reading(self, network: Address) -> Iterator[NetworkGraph]:
-        """Hold a network's graph still while it is read.
+        """Hold a network's graph still while it is read; one cannot be held inside another.
 
         Raises:
             UnknownNetwork: if it is not served.
 
         """
-        with self._lock:
+        with self._lock.reading():
             if network not in self._ids:
                 raise UnknownNetwork(network)
             yield self._graphs[self._ids[network]]
 
     def info(self, network: Address) -> NetworkInfo:
         """Return what is known of a network; raises UnknownNetwork."""
-        with self._lock:
-            if network not in self._infos:
-                raise UnknownNetwork(network)
-            return self._infos[network]
+        # The dictionary is never changed, only replaced: one look at it needs no lock.
+        infos = self._infos
+        if network not in infos:
+            raise UnknownNetwork(network)
+        return infos[network]
 
     def addresses(self) -> list[Address]:
         """Return the addresses of the served networks, in the order in which they were added."""
-        with self._lock:
-            return list(self._infos)
+        return list(self._infos)
 
     def load(self, snapshot: Snapshot) -> None:
         """Replace everything by a snapshot."""
@@ -81,15 +82,16 @@ class Networks:
         }
         for network_id, trustline in snapshot.trustlines:
             graphs[network_id].apply(trustline)
-        with self._lock:
-            self._graphs = graphs
+        with self._lock.writing():
+            # The old ones stay referred to until the lock is let go, for taking large graphs apart takes its time.
+            self._graphs, graphs = graphs, self._graphs
             self._take_over(snapshot.networks)
             self._block, self._position = snapshot.block, snapshot.position
             self._is_loaded = True
 
     def apply(self, changes: Changes) -> bool:
         """Take over changes; return False, having done nothing, if other networks are served than before."""
-        with self._lock:
+        with self._lock.writing():
             if {network.id for network in changes.networks} != set(self._graphs):
                 return False
             for network_id, pair, trustline in changes.trustlines:

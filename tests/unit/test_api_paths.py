@@ -9,6 +9,7 @@ from werkzeug.test import TestResponse
 
 from graph.trustline import Trustline
 from relay.api.services import PlannedTransfer
+from relay.store.reading import Changes
 from tests.support.fake_services import (
     ADA,
     BO,
@@ -18,6 +19,7 @@ from tests.support.fake_services import (
     DEE,
     EVE,
     FROZEN_NETWORK,
+    INDEXED,
     NOW,
     STRANGER,
     TRUSTLINES,
@@ -234,7 +236,7 @@ def test_the_graph_is_let_go_before_the_answer_is_put_together() -> None:
     reached: list[bool] = []
 
     def estimate(_: PlannedTransfer) -> int:
-        other = threading.Thread(target=networks.addresses, daemon=True)
+        other = threading.Thread(target=networks.apply, args=(Changes(INDEXED, 0, [], []),), daemon=True)
         other.start()
         other.join(timeout=5)
         reached.append(not other.is_alive())
