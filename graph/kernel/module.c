@@ -24,6 +24,14 @@ static bool read_wide(PyObject *value, uint64_t *size, bool *is_negative) {
     return !PyErr_Occurred();
 }
 
+/* Unlike the formats K and k it refuses what does not fit. */
+static int read_uint64(PyObject *value, void *result) {
+    unsigned long long number = PyLong_AsUnsignedLongLong(value);
+    if (PyErr_Occurred()) return 0;
+    *(unsigned long long *)result = number;
+    return 1;
+}
+
 static bool index_of(NetworkObject *self, PyObject *key, bool add, uint32_t *index) {
     if (!PyBytes_CheckExact(key)) {
         PyErr_SetString(PyExc_TypeError, "a user's key is bytes");
@@ -91,14 +99,18 @@ static PyObject *network_put_method(NetworkObject *self, PyObject *args) {
     unsigned long long given, received, mtime;
     short rate_given, rate_received;
     int is_frozen;
-    if (!PyArg_ParseTuple(args, "SSO!KKhhpK", &lower, &higher, &PyLong_Type, &balance, &given, &received, &rate_given,
-                          &rate_received, &is_frozen, &mtime))
+    if (!PyArg_ParseTuple(args, "SSO!O&O&hhpO&", &lower, &higher, &PyLong_Type, &balance, read_uint64, &given,
+                          read_uint64, &received, &rate_given, &rate_received, &is_frozen, read_uint64, &mtime))
         return NULL;
     line state = {.given = given, .received = received, .rate_given = rate_given, .rate_received = rate_received};
     state.is_frozen = is_frozen;
     state.mtime = (uint32_t)mtime;
     if (mtime > UINT32_MAX) {
         PyErr_SetString(PyExc_OverflowError, "mtime does not fit uint32");
+        return NULL;
+    }
+    if (PyObject_RichCompareBool(lower, higher, Py_LT) != 1) {
+        if (!PyErr_Occurred()) PyErr_SetString(PyExc_ValueError, "a trustline names its lower user first");
         return NULL;
     }
     if (!read_wide(balance, &state.size, &state.is_negative)) return NULL;
@@ -129,48 +141,76 @@ static PyObject *network_drop_method(NetworkObject *self, PyObject *args) {
     Py_RETURN_NONE;
 }
 
-static bool read_avoided(NetworkObject *self, PyObject *avoid, question *asked) {
-    PyObject *keys = PySequence_Fast(avoid, "avoid is a sequence of keys");
-    if (keys == NULL) return false;
-    Py_ssize_t count = PySequence_Fast_GET_SIZE(keys);
-    uint32_t *users = PyMem_Malloc(count ? (size_t)count * sizeof *users : 1);
-    bool is_read = users != NULL;
+/* Reads a sequence of keys into indices that are to be freed; unknown keys are left out, or refused. */
+static bool read_users(NetworkObject *self, PyObject *keys, bool refuse, uint32_t **users, uint32_t *count) {
+    PyObject *sequence = PySequence_Fast(keys, "users are given as a sequence of keys");
+    if (sequence == NULL) return false;
+    Py_ssize_t length = PySequence_Fast_GET_SIZE(sequence);
+    *users = PyMem_Malloc(length ? (size_t)length * sizeof **users : 1);
+    bool is_read = *users != NULL;
     if (!is_read) PyErr_NoMemory();
-    for (Py_ssize_t i = 0; is_read && i < count; i++) {
-        PyObject *known = PyDict_GetItemWithError(self->indices, PySequence_Fast_GET_ITEM(keys, i));
-        if (known != NULL)
-            users[asked->avoid_count++] = (uint32_t)PyLong_AsUnsignedLong(known);
-        else
-            is_read = !PyErr_Occurred();
+    for (Py_ssize_t i = 0; is_read && i < length; i++) {
+        PyObject *key = PySequence_Fast_GET_ITEM(sequence, i);
+        PyObject *known = PyDict_GetItemWithError(self->indices, key);
+        if (known != NULL) {
+            (*users)[(*count)++] = (uint32_t)PyLong_AsUnsignedLong(known);
+        } else if (PyErr_Occurred() || refuse) {
+            if (!PyErr_Occurred()) PyErr_SetObject(PyExc_KeyError, key);
+            is_read = false;
+        }
     }
-    asked->avoid = users;
-    Py_DECREF(keys);
+    Py_DECREF(sequence);
     return is_read;
 }
 
-static bool read_question(NetworkObject *self, PyObject *args, PyObject *kwargs, const char *format, question *asked) {
-    static char *names[] = {"sender", "receiver", "value", "at", "max_fees", "max_hops", "avoid", "budget", "deadline", NULL};
-    PyObject *sender, *receiver, *avoid = NULL;
-    unsigned long long value, at, max_fees = UINT64_MAX, budget = UINT64_MAX;
-    unsigned int max_hops = UINT32_MAX;
-    if (!PyArg_ParseTupleAndKeywords(args, kwargs, format, names, &sender, &receiver, &value, &at, &max_fees, &max_hops,
-                                     &avoid, &budget, &asked->deadline))
+static bool is_sane(const question *asked) {
+    if (asked->begun_count == 0) {
+        PyErr_SetString(PyExc_ValueError, "a walk begins with one user at least");
         return false;
-    if (at >> 40) {
+    }
+    for (uint32_t i = 0; i < asked->begun_count; i++) {
+        uint32_t start = asked->receiver_pays ? asked->begun_count - 1 : 0;
+        if (is_among(asked->begun + i + 1, asked->begun_count - i - 1, asked->begun[i]) ||
+            (i == start && asked->begun[i] == asked->target)) {
+            PyErr_SetString(PyExc_ValueError, "a walk passes no user twice");
+            return false;
+        }
+    }
+    if (asked->at >> 40) {
         PyErr_SetString(PyExc_OverflowError, "the time lies too far in the future");
         return false;
     }
+    return true;
+}
+
+static void free_question(question *asked) {
+    PyMem_Free(asked->begun);
+    PyMem_Free(asked->avoid);
+    PyMem_Free(asked->not_next);
+}
+
+static bool read_question(NetworkObject *self, PyObject *args, PyObject *kwargs, question *asked) {
+    static char *names[] = {"receiver_pays", "begun",    "target", "value",  "at", "max_fees", "max_hops",
+                            "avoid",         "not_next", "budget", "deadline", NULL};
+    PyObject *begun, *target, *avoid = NULL, *not_next = NULL;
+    int receiver_pays;
+    unsigned long long value, at, max_fees = UINT64_MAX, budget = UINT64_MAX;
+    unsigned int max_hops = UINT32_MAX;
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "pOSO&O&|$O&IOOO&d", names, &receiver_pays, &begun, &target,
+                                     read_uint64, &value, read_uint64, &at, read_uint64, &max_fees, &max_hops, &avoid,
+                                     &not_next, read_uint64, &budget, &asked->deadline))
+        return false;
+    asked->receiver_pays = receiver_pays;
     asked->value = value;
     asked->at = at;
     asked->max_fees = max_fees;
     asked->max_hops = max_hops;
     asked->budget = budget;
-    if (!index_of(self, sender, false, &asked->sender) || !index_of(self, receiver, false, &asked->receiver)) return false;
-    if (asked->sender == asked->receiver) {
-        PyErr_SetString(PyExc_ValueError, "sender and receiver are the same");
-        return false;
-    }
-    return avoid == NULL || read_avoided(self, avoid, asked);
+    return index_of(self, target, false, &asked->target) &&
+           read_users(self, begun, true, &asked->begun, &asked->begun_count) &&
+           (avoid == NULL || read_users(self, avoid, false, &asked->avoid, &asked->avoid_count)) &&
+           (not_next == NULL || read_users(self, not_next, false, &asked->not_next, &asked->not_next_count)) &&
+           is_sane(asked);
 }
 
 static PyObject *path_as_tuple(NetworkObject *self, const answer *found) {
@@ -187,56 +227,90 @@ static PyObject *path_as_tuple(NetworkObject *self, const answer *found) {
 }
 
 PyDoc_STRVAR(cheapest_doc,
-             "cheapest(sender, receiver, value, at, max_fees=..., max_hops=..., avoid=(), budget=..., deadline=0.0)\n--\n\n"
-             "Return (outcome, path or None, work) of the cheapest transfer whose sender bears the fees.");
+             "cheapest(receiver_pays, begun, target, value, at, *, max_fees=2**64-1, max_hops=2**32-1, avoid=(),\n"
+             "         not_next=(), budget=2**64-1, deadline=0.0)\n--\n\n"
+             "Return (outcome, path or None, whether it is proven, work) of the cheapest transfer.\n\n"
+             "`begun` are the users walked so far in the order of the path: its end if the sender pays, its beginning\n"
+             "if the receiver does; `target` is the user at the other end. `deadline` is in seconds of time.monotonic().\n"
+             "Raises KeyError for users it does not know, but for those to avoid.");
 
 static PyObject *cheapest_method(NetworkObject *self, PyObject *args, PyObject *kwargs) {
     question asked = {0};
     answer found = {0};
     outcome result = NO_MEMORY;
     PyObject *answered = NULL;
-    if (read_question(self, args, kwargs, "SSKK|$KIOKd", &asked)) {
+    if (read_question(self, args, kwargs, &asked)) {
         Py_BEGIN_ALLOW_THREADS
         pthread_rwlock_rdlock(&self->net.lock);
-        result = cheapest_sender_pays(&self->net, &asked, &found);
+        result = cheapest(&self->net, &asked, &found);
         pthread_rwlock_unlock(&self->net.lock);
         Py_END_ALLOW_THREADS
-        if (result == NO_MEMORY) {
-            PyErr_NoMemory();
-        } else if (result == FOUND) {
-            PyObject *path = path_as_tuple(self, &found);
-            if (path != NULL) answered = Py_BuildValue("iNK", result, path, (unsigned long long)found.work);
-        } else {
-            answered = Py_BuildValue("iOK", result, Py_None, (unsigned long long)found.work);
-        }
+        PyObject *path = result == FOUND ? path_as_tuple(self, &found) : Py_NewRef(Py_None);
+        if (result == NO_MEMORY) PyErr_NoMemory();
+        if (path != NULL && result != NO_MEMORY)
+            answered = Py_BuildValue("iOOK", result, path, found.is_proven ? Py_True : Py_False, (unsigned long long)found.work);
+        Py_XDECREF(path);
     }
     free(found.path);
-    PyMem_Free((void *)asked.avoid);
+    free_question(&asked);
     return answered;
 }
 
 PyDoc_STRVAR(widest_doc,
-             "widest(sender, receiver, value, at, max_fees=..., max_hops=..., avoid=(), budget=..., deadline=0.0)\n--\n\n"
-             "Return (outcome, largest value, work) of what the sender can pay, bearing the fees.");
+             "widest(sender, receiver, at, *, max_hops=2**32-1, avoid=(), budget=2**64-1, deadline=0.0)\n--\n\n"
+             "Return (outcome, value, work) of the largest value the sender can pay, bearing the fees; mediators'\n"
+             "interests are not looked at.");
 
 static PyObject *widest_method(NetworkObject *self, PyObject *args, PyObject *kwargs) {
-    question asked = {0};
+    static char *names[] = {"sender", "receiver", "at", "max_hops", "avoid", "budget", "deadline", NULL};
+    question asked = {.max_fees = UINT64_MAX, .max_hops = UINT32_MAX, .budget = UINT64_MAX};
     uint64_t value = 0, work = 0;
-    outcome result = NO_MEMORY;
-    PyObject *answered = NULL;
-    if (read_question(self, args, kwargs, "SSKK|$KIOKd", &asked)) {
-        Py_BEGIN_ALLOW_THREADS
-        pthread_rwlock_rdlock(&self->net.lock);
-        result = widest(&self->net, &asked, &value, &work);
-        pthread_rwlock_unlock(&self->net.lock);
-        Py_END_ALLOW_THREADS
-        if (result == NO_MEMORY)
-            PyErr_NoMemory();
-        else
-            answered = Py_BuildValue("iKK", result, (unsigned long long)value, (unsigned long long)work);
+    uint32_t from;
+    unsigned long long at, budget = UINT64_MAX;
+    PyObject *sender, *receiver, *avoid = NULL, *answered = NULL;
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "SSO&|$IOO&d", names, &sender, &receiver, read_uint64, &at,
+                                     &asked.max_hops, &avoid, read_uint64, &budget, &asked.deadline))
+        return NULL;
+    asked.at = at;
+    asked.budget = budget;
+    if (index_of(self, sender, false, &from) && index_of(self, receiver, false, &asked.target) &&
+        (avoid == NULL || read_users(self, avoid, false, &asked.avoid, &asked.avoid_count))) {
+        if (from == asked.target) {
+            PyErr_SetString(PyExc_ValueError, "a walk passes no user twice");
+        } else if (at >> 40) {
+            PyErr_SetString(PyExc_OverflowError, "the time lies too far in the future");
+        } else {
+            outcome result;
+            Py_BEGIN_ALLOW_THREADS
+            pthread_rwlock_rdlock(&self->net.lock);
+            result = widest(&self->net, from, &asked, &value, &work);
+            pthread_rwlock_unlock(&self->net.lock);
+            Py_END_ALLOW_THREADS
+            if (result == NO_MEMORY)
+                PyErr_NoMemory();
+            else
+                answered = Py_BuildValue("iKK", result, (unsigned long long)value, (unsigned long long)work);
+        }
     }
-    PyMem_Free((void *)asked.avoid);
+    free_question(&asked);
     return answered;
+}
+
+PyDoc_STRVAR(sweep_doc, "sweep(at)\n--\n\n"
+                        "Return the low 64 bits of the sum of all capacities: a bare pass over all trustlines, to measure by.");
+
+static PyObject *sweep_method(NetworkObject *self, PyObject *args) {
+    unsigned long long at;
+    uint64_t sum = 0;
+    if (!PyArg_ParseTuple(args, "O&", read_uint64, &at)) return NULL;
+    Py_BEGIN_ALLOW_THREADS
+    pthread_rwlock_rdlock(&self->net.lock);
+    for (uint32_t u = 0; u < self->net.user_count; u++)
+        for (uint32_t i = 0; i < self->net.users[u].degree; i++)
+            sum += (uint64_t)hop_over(&self->net, self->net.users[u].ends[i], true, at).capacity;
+    pthread_rwlock_unlock(&self->net.lock);
+    Py_END_ALLOW_THREADS
+    return PyLong_FromUnsignedLongLong(sum);
 }
 
 static PyMethodDef methods[] = {
@@ -244,6 +318,7 @@ static PyMethodDef methods[] = {
     {"drop", (PyCFunction)network_drop_method, METH_VARARGS, drop_doc},
     {"cheapest", (PyCFunction)(void (*)(void))cheapest_method, METH_VARARGS | METH_KEYWORDS, cheapest_doc},
     {"widest", (PyCFunction)(void (*)(void))widest_method, METH_VARARGS | METH_KEYWORDS, widest_doc},
+    {"sweep", (PyCFunction)sweep_method, METH_VARARGS, sweep_doc},
     {NULL, NULL, 0, NULL},
 };
 

@@ -1,5 +1,7 @@
 #include "network.h"
 
+#include "scratch.h"
+
 #include <stdlib.h>
 #include <string.h>
 
@@ -20,13 +22,15 @@ bool network_init(network *net, uint32_t divisor, bool prevents_mediator_interes
     net->free_line = NOBODY;
     net->divisor = divisor;
     net->prevents_mediator_interests = prevents_mediator_interests;
-    return pthread_rwlock_init(&net->lock, NULL) == 0;
+    return pthread_rwlock_init(&net->lock, NULL) == 0 && pthread_mutex_init(&net->idle_lock, NULL) == 0;
 }
 
 void network_free(network *net) {
     for (uint32_t i = 0; i < net->user_count; i++) free(net->users[i].ends);
     free(net->users);
     free(net->lines);
+    scratch_free_all(net);
+    pthread_mutex_destroy(&net->idle_lock);
     pthread_rwlock_destroy(&net->lock);
 }
 

@@ -41,13 +41,15 @@ typedef struct {
     uint32_t divisor;
     bool prevents_mediator_interests;
     pthread_rwlock_t lock; /* searches read, changes write */
+    struct scratch *idle;  /* working memory that no search uses at the moment */
+    pthread_mutex_t idle_lock;
 } network;
 
 /* One direction of a trustline at some time: what the payer is owed, and what it can pay at the most. */
 typedef struct {
     wide balance;
     wide capacity;
-    uint32_t other;
+    int rate_given, rate_received;
     bool is_frozen;
 } hop;
 
@@ -74,10 +76,12 @@ static inline hop hop_over(const network *net, uint32_t end, bool is_payer, uint
     if (at > l->mtime && (l->rate_given || l->rate_received))
         balance = balance_with_interest(balance, l->rate_given, l->rate_received, at - l->mtime);
     bool is_higher = end & 1;
-    hop h = {.other = is_higher ? l->lower : l->higher, .is_frozen = l->is_frozen};
     bool payer_is_higher = is_payer ? is_higher : !is_higher;
+    hop h = {.is_frozen = l->is_frozen};
     h.balance = payer_is_higher ? -balance : balance;
     h.capacity = h.balance + (wide)(payer_is_higher ? l->given : l->received);
+    h.rate_given = payer_is_higher ? l->rate_received : l->rate_given;
+    h.rate_received = payer_is_higher ? l->rate_given : l->rate_received;
     return h;
 }
 

@@ -4,33 +4,74 @@
 
 #include "network.h"
 
-typedef enum { FOUND, NOT_FOUND, SPENT, NO_MEMORY, AMBIGUOUS } outcome;
+typedef enum { FOUND, NOT_FOUND, SPENT, NO_MEMORY } outcome;
 
-/* What is asked. Limits that do not limit are UINT64_MAX and UINT32_MAX. */
+/* What is asked. Limits that do not limit are UINT64_MAX and UINT32_MAX.
+ *
+ * A walk may have begun: `begun` are the users walked so far, in the order of the path, which is the path's end
+ * (sender pays) or its beginning (receiver pays), one user at least. `target` is the user at the other end. */
 typedef struct {
-    uint32_t sender, receiver;
+    bool receiver_pays;
+    uint32_t *begun;
+    uint32_t begun_count;
+    uint32_t target;
     uint64_t value;
     uint64_t at;
     uint64_t max_fees;
     uint32_t max_hops;
-    const uint32_t *avoid; /* users that mediate nothing */
+    uint32_t *avoid; /* users that mediate nothing */
     uint32_t avoid_count;
-    uint64_t budget;       /* how many trustlines may be looked at */
-    double deadline;       /* CLOCK_MONOTONIC seconds, 0 for none */
+    uint32_t *not_next; /* users that may not stand beside those begun */
+    uint32_t not_next_count;
+    uint64_t budget; /* how many ends of trustlines may be looked at */
+    double deadline; /* CLOCK_MONOTONIC seconds, 0 for none */
 } question;
 
 /* What is answered. The path runs from the sender to the receiver and is to be freed. */
 typedef struct {
     uint32_t *path;
     uint32_t path_length;
-    uint64_t fees;
+    bool is_proven; /* whether no better one exists for certain */
     uint64_t work;
 } answer;
 
-/* The cheapest transfer of which the sender bears the fees, mediators' interests not looked at. */
-outcome cheapest_sender_pays(const network *net, const question *asked, answer *out);
+/* A walk: the amount moved on its last hop, and what the next hop has to do with. */
+typedef struct {
+    uint64_t moved;
+    uint64_t onward;
+    wide bound; /* the happiness that limits the next hop's */
+    bool has_bound;
+    uint32_t hops;
+} walk;
 
-/* The largest value that the sender can pay, bearing the fees, mediators' interests not looked at; 0 if none. */
-outcome widest(const network *net, const question *asked, uint64_t *value, uint64_t *work);
+/* The cheapest transfer. */
+outcome cheapest(network *net, const question *asked, answer *out);
+
+/* The largest value that the sender can pay the receiver, bearing the fees, mediators' interests not looked at. */
+outcome widest(network *net, uint32_t sender, const question *asked, uint64_t *value, uint64_t *work);
+
+/* --- shared by the searches --- */
+
+/* One more hop, by the contract's rules; false where it would revert. */
+bool walk_step(const network *net, bool receiver_pays, const walk *before, const hop *over, walk *after);
+
+/* Walks what has begun; false where it cannot be. */
+bool walk_begun(const network *net, const question *asked, walk *state);
+
+/* The end of the trustline from one user to another, seen from the first; NOBODY if there is none. */
+uint32_t end_between(const network *net, uint32_t from, uint32_t to);
+
+bool is_among(const uint32_t *users, uint32_t count, uint32_t wanted);
+
+/* Whether the budget or the time is spent after so much more work. */
+bool is_spent(const question *asked, uint64_t *work, uint32_t more);
+
+struct scratch;
+
+/* The search that is fast because it is narrow: sender pays, no hop limit, mediators' interests not looked at. */
+outcome cheapest_sender_pays(network *net, struct scratch *work, const question *asked, answer *out);
+
+/* The search that takes any question. `known_fees` of a path known to go through narrow it, UINT64_MAX if none is. */
+outcome cheapest_of_any(network *net, struct scratch *work, const question *asked, uint64_t known_fees, answer *out);
 
 #endif

@@ -1,0 +1,364 @@
+/* The search that takes any question: both fee payers, hop limits, mediators' interests, cycles.
+ *
+ * It takes up walks in the order of their fees, then hops, then path, and is the reference search (graph/search.py) on
+ * flat arrays; why it is exact is said there. The bold rule drops a walk for one with no higher fees, no more hops and
+ * no later path; the cautious rule only for one that moves the same amounts over a part of the same users.
+ *
+ * What it adds are two bounds: hops to the target, where hops are limited; and, where the fees of some path are known,
+ * the least fees to the target, found by a walk from there as far as half of those fees reach.
+ */
+#include <stdlib.h>
+
+#include "scratch.h"
+#include "search.h"
+
+typedef struct {
+    walk state;
+    uint64_t fees;
+    uint32_t user;
+    uint32_t before; /* the walk it goes on from, NOBODY for the one begun */
+    uint32_t next;   /* the walk taken up before it at the same user */
+} step;
+
+typedef struct {
+    const network *net;
+    const question *asked;
+    scratch *work; /* bound: the least fees, or hops, to the target; first: the last walk taken up at a user */
+    step *steps;
+    uint32_t step_count, step_room;
+    uint32_t *queue;
+    uint32_t queue_count, queue_room;
+    uint64_t max_fees;    /* of the walks still wanted */
+    uint64_t bound_reach; /* up to which fees the bounds are known; beyond they are no less */
+    bool has_fee_bounds, has_hop_bounds;
+    uint64_t spent;
+} search;
+
+/* --- the queue of walks --- */
+
+/* Compares the paths of two walks of as many hops; `forwards`, their beginnings count first. */
+static int compare_paths(const search *s, uint32_t one, uint32_t other) {
+    int order = 0;
+    while (one != other) {
+        const step *a = &s->steps[one], *b = &s->steps[other];
+        if (a->user != b->user) {
+            order = compare_users(s->net, a->user, b->user);
+            /* Backwards a walk's last user is its path's first. */
+            if (!s->asked->receiver_pays) return order;
+        }
+        if (a->before == NOBODY || b->before == NOBODY) break;
+        one = a->before;
+        other = b->before;
+    }
+    return order;
+}
+
+static bool is_earlier(const search *s, uint32_t one, uint32_t other) {
+    const step *a = &s->steps[one], *b = &s->steps[other];
+    if (a->fees != b->fees) return a->fees < b->fees;
+    if (a->state.hops != b->state.hops) return a->state.hops < b->state.hops;
+    return compare_paths(s, one, other) < 0;
+}
+
+static bool enqueue(search *s, uint32_t index) {
+    if (s->queue_count == s->queue_room) {
+        uint32_t room = s->queue_room ? s->queue_room * 2 : 256;
+        uint32_t *larger = realloc(s->queue, room * sizeof *larger);
+        if (larger == NULL) return false;
+        s->queue = larger;
+        s->queue_room = room;
+    }
+    uint32_t at = s->queue_count++;
+    while (at) {
+        uint32_t parent = (at - 1) / 2;
+        if (!is_earlier(s, index, s->queue[parent])) break;
+        s->queue[at] = s->queue[parent];
+        at = parent;
+    }
+    s->queue[at] = index;
+    return true;
+}
+
+static uint32_t dequeue(search *s) {
+    uint32_t top = s->queue[0], last = s->queue[--s->queue_count], at = 0;
+    for (;;) {
+        uint32_t child = 2 * at + 1;
+        if (child >= s->queue_count) break;
+        if (child + 1 < s->queue_count && is_earlier(s, s->queue[child + 1], s->queue[child])) child++;
+        if (!is_earlier(s, s->queue[child], last)) break;
+        s->queue[at] = s->queue[child];
+        at = child;
+    }
+    s->queue[at] = last;
+    return top;
+}
+
+static bool add_step(search *s, step new_step, uint32_t *index) {
+    if (s->step_count == s->step_room) {
+        uint64_t room = s->step_room ? (uint64_t)s->step_room * 2 : 1024;
+        if (room >= NOBODY) return false;
+        step *larger = realloc(s->steps, room * sizeof *larger);
+        if (larger == NULL) return false;
+        s->steps = larger;
+        s->step_room = (uint32_t)room;
+    }
+    *index = s->step_count++;
+    s->steps[*index] = new_step;
+    return true;
+}
+
+/* --- which walks are worth going on with --- */
+
+static bool has_passed(const search *s, uint32_t index, uint32_t u) {
+    for (; index != NOBODY; index = s->steps[index].before)
+        if (s->steps[index].user == u) return true;
+    return false;
+}
+
+static bool passes_only(const search *s, uint32_t index, uint32_t over) {
+    for (; index != NOBODY; index = s->steps[index].before)
+        if (!has_passed(s, over, s->steps[index].user)) return false;
+    return true;
+}
+
+/* Whether one walk can go wherever another at the same user can, moving the same amounts. */
+static bool covers(const search *s, const walk *one, const walk *other) {
+    if (one->onward != other->onward || (one->hops == 0) != (other->hops == 0)) return false;
+    if (s->asked->receiver_pays && one->moved != other->moved) return false;
+    if (!one->has_bound) return true;
+    if (!other->has_bound) return false;
+    return s->asked->receiver_pays ? one->bound <= other->bound : one->bound >= other->bound;
+}
+
+static bool dominates(const search *s, uint32_t taken, uint32_t later, bool is_bold) {
+    const walk *a = &s->steps[taken].state, *b = &s->steps[later].state;
+    if (is_bold) return a->hops != b->hops ? a->hops < b->hops : compare_paths(s, taken, later) <= 0;
+    return a->hops <= b->hops && covers(s, a, b) && passes_only(s, taken, later);
+}
+
+static bool is_dominated(const search *s, uint32_t index, bool is_bold) {
+    uint32_t taken = s->work->first[s->steps[index].user];
+    for (; taken != NOBODY; taken = s->steps[taken].next)
+        if (dominates(s, taken, index, is_bold)) return true;
+    return false;
+}
+
+static bool is_hopeless(const search *s, uint32_t u, uint64_t fees, uint32_t hops) {
+    if (fees > s->max_fees || hops > s->asked->max_hops) return true;
+    const label *rest = &s->work->bound[u];
+    if (s->has_hop_bounds) return !rest->is_reached || rest->hops > s->asked->max_hops - hops;
+    if (!s->has_fee_bounds) return false;
+    uint64_t least = rest->is_settled ? rest->cost : s->bound_reach;
+    return least > s->max_fees - fees;
+}
+
+/* --- bounds, walked from the target --- */
+
+/* The smallest amount that a walk within the fees wanted can still move. */
+static uint64_t least_amount(const search *s) {
+    if (!s->asked->receiver_pays) return s->asked->value;
+    return s->max_fees < s->asked->value ? s->asked->value - s->max_fees : 0;
+}
+
+static bool find_hop_bounds(search *s, outcome *failed) {
+    heap *open = &s->work->bound_heap;
+    uint64_t least = least_amount(s);
+    *failed = NO_MEMORY;
+    touch(s->work, s->asked->target);
+    s->work->bound[s->asked->target].is_reached = true;
+    if (!heap_push(open, (entry){0, 0, s->asked->target})) return false;
+    for (size_t at = 0; at < open->count; at++) { /* all entries weigh the same: the heap is a queue */
+        entry here = open->entries[at];
+        if (here.hops >= s->asked->max_hops) break;
+        const user *owner = &s->net->users[here.user];
+        if (is_spent(s->asked, &s->spent, owner->degree)) {
+            *failed = SPENT;
+            return false;
+        }
+        for (uint32_t i = 0; i < owner->degree; i++) {
+            uint32_t p = other_end(s->net, owner->ends[i]);
+            if (s->work->bound[p].is_reached || s->work->is_avoided[p]) continue;
+            hop h = hop_over(s->net, owner->ends[i], !s->asked->receiver_pays, s->asked->at);
+            if (!can_pay(&h, least)) continue;
+            touch(s->work, p);
+            s->work->bound[p] = (label){.hops = here.hops + 1, .is_reached = true};
+            if (!heap_push(open, (entry){0, here.hops + 1, p})) return false;
+        }
+    }
+    s->has_hop_bounds = true;
+    return true;
+}
+
+/* Only for receiver pays: the fees that are certain from a user to the target, from amounts no larger than real ones. */
+static bool find_fee_bounds(search *s, outcome *failed) {
+    heap *open = &s->work->bound_heap;
+    uint64_t least = least_amount(s), reach = s->max_fees / 2;
+    *failed = NO_MEMORY;
+    touch(s->work, s->asked->target);
+    s->work->bound[s->asked->target].is_reached = true;
+    if (!heap_push(open, (entry){0, 0, s->asked->target})) return false;
+    while (open->count) {
+        entry here = heap_pop(open);
+        label *settled = &s->work->bound[here.user];
+        if (settled->is_settled) continue;
+        if (here.cost > reach) {
+            s->bound_reach = here.cost;
+            s->has_fee_bounds = true;
+            return true;
+        }
+        settled->is_settled = true;
+        const user *owner = &s->net->users[here.user];
+        if (is_spent(s->asked, &s->spent, owner->degree)) {
+            *failed = SPENT;
+            return false;
+        }
+        for (uint32_t i = 0; i < owner->degree; i++) {
+            uint32_t p = other_end(s->net, owner->ends[i]);
+            label *there = &s->work->bound[p];
+            if (there->is_settled || s->work->is_avoided[p]) continue;
+            hop h = hop_over(s->net, owner->ends[i], false, s->asked->at);
+            if (!can_pay(&h, least)) continue;
+            uint64_t fee = 0;
+            if (here.user != s->asked->target) fee = fee_withheld(imbalance(least, h.balance), s->net->divisor);
+            uint64_t cost = here.cost + fee;
+            if (there->is_reached && there->cost <= cost) continue;
+            touch(s->work, p);
+            *there = (label){.cost = cost, .is_reached = true};
+            if (!heap_push(open, (entry){cost, 0, p})) return false;
+        }
+    }
+    s->bound_reach = UINT64_MAX; /* the walk has been everywhere from where the target can be reached */
+    s->has_fee_bounds = true;
+    return true;
+}
+
+/* --- the search --- */
+
+static bool may_go(const search *s, uint32_t index, uint32_t p) {
+    bool is_begun = s->steps[index].state.hops + 1 == s->asked->begun_count;
+    if (is_begun && is_among(s->asked->not_next, s->asked->not_next_count, p)) return false;
+    if (p == s->asked->target)
+        /* A cycle does not come back over the trustline with which it began. */
+        return !(is_begun && s->asked->begun_count == 2 && has_passed(s, index, p));
+    return !s->work->is_avoided[p] && !has_passed(s, index, p);
+}
+
+static bool extend(search *s, uint32_t index) {
+    step from = s->steps[index];
+    const user *owner = &s->net->users[from.user];
+    for (uint32_t i = 0; i < owner->degree; i++) {
+        uint32_t p = other_end(s->net, owner->ends[i]);
+        if (!may_go(s, index, p)) continue;
+        hop h = hop_over(s->net, owner->ends[i], s->asked->receiver_pays, s->asked->at);
+        step longer = {.user = p, .before = index, .next = NOBODY};
+        if (!walk_step(s->net, s->asked->receiver_pays, &from.state, &h, &longer.state)) continue;
+        /* At the target the walk ends; anywhere else the mediator's own fee is already certain. */
+        uint64_t amount = p == s->asked->target ? longer.state.moved : longer.state.onward;
+        longer.fees = s->asked->receiver_pays ? s->asked->value - amount : amount - s->asked->value;
+        if (is_hopeless(s, p, longer.fees, longer.state.hops)) continue;
+        uint32_t added;
+        if (!add_step(s, longer, &added) || !enqueue(s, added)) return false;
+    }
+    return true;
+}
+
+static bool begin(search *s, const walk *begun) {
+    uint32_t index = NOBODY, count = s->asked->begun_count;
+    for (uint32_t i = 0; i < count; i++) {
+        uint32_t u = s->asked->begun[s->asked->receiver_pays ? i : count - 1 - i];
+        step passed = {.user = u, .before = index, .next = NOBODY, .state = {.hops = i}};
+        if (!add_step(s, passed, &index)) return false;
+    }
+    s->steps[index].state = *begun;
+    uint64_t onward = begun->onward;
+    s->steps[index].fees = s->asked->receiver_pays ? s->asked->value - onward : onward - s->asked->value;
+    return enqueue(s, index);
+}
+
+/* Takes up walks until one reaches the target. */
+static outcome run(search *s, const walk *begun, bool is_bold, uint32_t *reached) {
+    for (uint32_t i = 0; i < s->step_count; i++) s->work->first[s->steps[i].user] = NOBODY;
+    s->step_count = s->queue_count = 0;
+    if (!begin(s, begun)) return NO_MEMORY;
+    while (s->queue_count) {
+        uint32_t index = dequeue(s);
+        step *here = &s->steps[index];
+        if (here->user == s->asked->target && here->state.hops > begun->hops) {
+            *reached = index;
+            return FOUND;
+        }
+        if (is_dominated(s, index, is_bold)) continue;
+        touch(s->work, here->user);
+        here->next = s->work->first[here->user];
+        s->work->first[here->user] = index;
+        if (is_spent(s->asked, &s->spent, s->net->users[here->user].degree)) return SPENT;
+        if (here->state.hops < s->asked->max_hops && !extend(s, index)) return NO_MEMORY;
+    }
+    return NOT_FOUND;
+}
+
+/* Whether the bold rule may have missed a path that is no worse than the one it found, if it found one. */
+static bool is_ambiguous(const search *s, uint64_t found_fees) {
+    if (s->net->prevents_mediator_interests) return true;
+    if (!s->asked->receiver_pays || s->net->divisor == 0) return false;
+    wide value = s->asked->value, lowest = found_fees < s->asked->value ? s->asked->value - found_fees : 0;
+    for (uint32_t u = 0; u < s->net->user_count; u++) {
+        const user *owner = &s->net->users[u];
+        for (uint32_t i = 0; i < owner->degree; i++) {
+            hop h = hop_over(s->net, owner->ends[i], true, s->asked->at);
+            if (!h.is_frozen && lowest <= h.capacity && h.capacity < value) return true;
+        }
+    }
+    return false;
+}
+
+static bool keep_path(const search *s, uint32_t index, answer *out) {
+    uint32_t length = s->steps[index].state.hops + 1;
+    uint32_t *path = malloc(length * sizeof *path);
+    if (path == NULL) return false;
+    for (uint32_t i = 0; i < length; i++, index = s->steps[index].before)
+        path[s->asked->receiver_pays ? length - 1 - i : i] = s->steps[index].user;
+    free(out->path);
+    out->path = path;
+    out->path_length = length;
+    return true;
+}
+
+static outcome find(search *s, const walk *begun, answer *out) {
+    outcome failed;
+    uint32_t reached;
+    if (s->asked->max_hops != UINT32_MAX) {
+        if (!find_hop_bounds(s, &failed)) return failed;
+    } else if (s->asked->receiver_pays && s->max_fees != UINT64_MAX && !find_fee_bounds(s, &failed)) {
+        return failed;
+    }
+    outcome bold = run(s, begun, true, &reached);
+    if (bold == NO_MEMORY || bold == SPENT) return bold;
+    uint64_t fees = s->max_fees;
+    if (bold == FOUND) {
+        if (!keep_path(s, reached, out)) return NO_MEMORY;
+        fees = s->steps[reached].fees;
+    }
+    out->is_proven = !is_ambiguous(s, fees);
+    if (out->is_proven) return bold;
+    s->max_fees = fees;
+    outcome cautious = run(s, begun, false, &reached);
+    if (cautious == NO_MEMORY) return NO_MEMORY;
+    if (cautious == SPENT) return bold == FOUND ? FOUND : SPENT;
+    out->is_proven = true;
+    if (cautious == FOUND && !keep_path(s, reached, out)) return NO_MEMORY;
+    return cautious;
+}
+
+outcome cheapest_of_any(network *net, scratch *work, const question *asked, uint64_t known_fees, answer *out) {
+    search s = {.net = net, .asked = asked, .work = work, .max_fees = asked->max_fees};
+    if (known_fees < s.max_fees) s.max_fees = known_fees;
+    walk begun;
+    if (!walk_begun(net, asked, &begun)) return NOT_FOUND;
+    outcome result = find(&s, &begun, out);
+    for (uint32_t i = 0; i < s.step_count; i++) touch(work, s.steps[i].user);
+    out->work += s.spent;
+    free(s.steps);
+    free(s.queue);
+    return result;
+}

@@ -1,0 +1,45 @@
+/* Working memory of a search: a label for every user, wiped by whoever has used it, so that a search costs what it
+ * touches and not what the network holds. */
+#ifndef TL_SCRATCH_H
+#define TL_SCRATCH_H
+
+#include "heap.h"
+#include "network.h"
+
+/* What a walk knows of a user.
+ * cost: the amount that must leave it (backwards), or the least fees from the other end (a bound). */
+typedef struct {
+    uint64_t cost;
+    uint32_t hops;
+    uint32_t parent; /* of a bound: the end by which the user was reached */
+    bool is_reached;
+    bool is_settled;
+} label;
+
+typedef struct scratch {
+    struct scratch *next;
+    uint32_t room;         /* users for whom there is space */
+    label *exact, *bound;  /* by user */
+    uint32_t *first;       /* by user: its first walk in a general search, NOBODY if none */
+    bool *is_avoided;      /* by user */
+    uint32_t *touched;     /* users whose entries are not blank */
+    uint32_t touched_count;
+    bool *is_touched;
+    heap exact_heap, bound_heap;
+} scratch;
+
+/* Blank working memory, NULL if there is none to be had. */
+scratch *scratch_take(network *net);
+
+/* Wipes it and keeps it for the next search. */
+void scratch_give_back(network *net, scratch *work);
+
+void scratch_free_all(network *net);
+
+static inline void touch(scratch *work, uint32_t u) {
+    if (work->is_touched[u]) return;
+    work->is_touched[u] = true;
+    work->touched[work->touched_count++] = u;
+}
+
+#endif
