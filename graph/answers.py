@@ -34,7 +34,7 @@ class Found:
 class NotFound:
     """No transfer, and why, with the figures that say what would do instead.
 
-    The figures are exact. One is None where it is not to the point or the search's budget did not reach to prove it.
+    The figures are exact. One is None where it is not to the point, or the search's budget did not do to prove it.
 
     Attributes:
         reason: the reason, the first that applies.
