@@ -297,17 +297,36 @@ static outcome run(search *s, const walk *begun, bool is_bold, uint32_t *reached
     return NOT_FOUND;
 }
 
+/* The walk that was taken up first at a user: the one with the lowest fees. */
+static const walk *cheapest_taken(const search *s, uint32_t u) {
+    uint32_t index = s->work->first[u];
+    while (s->steps[index].next != NOBODY) index = s->steps[index].next;
+    return &s->steps[index].state;
+}
+
+/* Whether some trustline lets pass the amount of a dearer walk that could still end within `fees`, but not that of the
+ * cheapest walk that comes to it; only there can the bold rule have dropped what leads to a better path. */
+static bool is_tight_after(const search *s, uint32_t u, uint64_t fees) {
+    const user *owner = &s->net->users[u];
+    wide onward = cheapest_taken(s, u)->onward, lowest = fees < s->asked->value ? s->asked->value - fees : 0;
+    for (uint32_t i = 0; i < owner->degree; i++) {
+        hop h = hop_over(s->net, owner->ends[i], true, s->asked->at);
+        if (h.is_frozen || h.capacity >= onward || h.capacity < lowest) continue;
+        uint32_t p = other_end(s->net, owner->ends[i]);
+        const label *rest = &s->work->bound[p];
+        wide certain = !s->has_fee_bounds ? 0 : rest->is_settled ? rest->cost : s->bound_reach;
+        if (h.capacity - lowest >= certain) return true;
+    }
+    return false;
+}
+
 /* Whether the bold rule may have missed a path that is no worse than the one it found, if it found one. */
-static bool is_ambiguous(const search *s, uint64_t found_fees) {
+static bool is_ambiguous(const search *s, uint64_t fees) {
     if (s->net->prevents_mediator_interests) return true;
     if (!s->asked->receiver_pays || s->net->divisor == 0) return false;
-    wide value = s->asked->value, lowest = found_fees < s->asked->value ? s->asked->value - found_fees : 0;
-    for (uint32_t u = 0; u < s->net->user_count; u++) {
-        const user *owner = &s->net->users[u];
-        for (uint32_t i = 0; i < owner->degree; i++) {
-            hop h = hop_over(s->net, owner->ends[i], true, s->asked->at);
-            if (!h.is_frozen && lowest <= h.capacity && h.capacity < value) return true;
-        }
+    for (uint32_t i = 0; i < s->work->touched_count; i++) {
+        uint32_t u = s->work->touched[i];
+        if (s->work->first[u] != NOBODY && is_tight_after(s, u, fees)) return true;
     }
     return false;
 }
