@@ -32,27 +32,28 @@ class Network:
     def drop(self, lower: bytes, higher: bytes, /) -> None: ...
     def cheapest(
         self,
-        sender: bytes,
-        receiver: bytes,
+        receiver_pays: bool,
+        begun: Sequence[bytes],
+        target: bytes,
         value: int,
         at: int,
         *,
         max_fees: int = ...,
         max_hops: int = ...,
         avoid: Sequence[bytes] = (),
+        not_next: Sequence[bytes] = (),
         budget: int = ...,
         deadline: float = 0.0,
-    ) -> tuple[int, tuple[bytes, ...] | None, int]: ...
+    ) -> tuple[int, tuple[bytes, ...] | None, bool, int]: ...
     def widest(
         self,
         sender: bytes,
         receiver: bytes,
-        value: int,
         at: int,
         *,
-        max_fees: int = ...,
         max_hops: int = ...,
         avoid: Sequence[bytes] = (),
         budget: int = ...,
         deadline: float = 0.0,
     ) -> tuple[int, int, int]: ...
+    def sweep(self, at: int, /) -> int: ...

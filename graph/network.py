@@ -3,11 +3,15 @@
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import networkx as nx
 
+from graph.compiled import kernel_network
 from graph.trustline import Pair, Trustline, User, View
+
+if TYPE_CHECKING:
+    from graph._kernel import Network
 
 _TRUSTLINE = "trustline"
 
@@ -52,11 +56,24 @@ class NetworkGraph:
     """The trustlines of one currency network.
 
     The users are those who have, or once had, a trustline: the contract's ``getUsers`` forgets nobody.
-    It is not synchronised: whoever updates it while others read must keep them apart.
+    It is not synchronised: whoever updates it while others read must keep them apart. Where the compiled kernel is
+    there, ``kernel`` holds the same trustlines in flat arrays, kept in step by the same changes.
     """
 
-    def __init__(self, rules: Rules, trustlines: Iterable[Trustline] = (), *, is_frozen: bool = False) -> None:
+    def __init__(
+        self,
+        rules: Rules,
+        trustlines: Iterable[Trustline] = (),
+        *,
+        is_frozen: bool = False,
+        use_kernel: bool = True,
+    ) -> None:
+        """Build the graph and, if it is installed and wanted, the compiled kernel beside it."""
         self.rules = rules
+        make_kernel = kernel_network() if use_kernel else None
+        self.kernel: Network | None = None
+        if make_kernel is not None:
+            self.kernel = make_kernel(rules.fee_divisor, rules.prevent_mediator_interests)
         self.is_frozen = is_frozen
         self._graph: nx.Graph[User] = nx.Graph()
         self._closed: set[Pair] = set()
@@ -80,6 +97,18 @@ class NetworkGraph:
         else:
             self._forget_closed(trustline.pair)
             self._graph.add_edge(trustline.lower, trustline.higher, **{_TRUSTLINE: trustline})
+            if self.kernel is not None:
+                self.kernel.put(
+                    trustline.lower,
+                    trustline.higher,
+                    trustline.balance,
+                    trustline.given,
+                    trustline.received,
+                    trustline.rate_given,
+                    trustline.rate_received,
+                    trustline.is_frozen,
+                    trustline.mtime,
+                )
 
     def forget(self, pair: Pair) -> None:
         """Remove a trustline as if it had never been, as a reorg may demand; users left without any go too."""
@@ -152,6 +181,8 @@ class NetworkGraph:
     def _drop_edge(self, pair: Pair) -> None:
         if self._graph.has_edge(*pair):
             self._graph.remove_edge(*pair)
+            if self.kernel is not None:
+                self.kernel.drop(*pair)
 
     def _forget_closed(self, pair: Pair) -> None:
         if pair in self._closed:

@@ -15,7 +15,7 @@ to reach the target is the answer, provided no label was dropped that could have
   only for another that moves the same amounts over a part of the same users.
 * Where mediators must not be left with interests to pay, the same cautious rule applies.
 
-The cautious rule can take exponential time, so a search has a budget of labels. When it is spent, the best
+The cautious rule can take exponential time, so a search has a budget. When it is spent, the best
 path found with the bold rule is returned if there is one, marked as not proven to be the cheapest; it always
 executes.
 """
@@ -24,17 +24,13 @@ import heapq
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
 
-import networkx as nx
-
 from graph.answers import NO_LIMITS, Found, Limits, NotFound, Reason, Result
 from graph.fees import forwardable
 from graph.network import NetworkGraph
 from graph.transfer import (
     MAX_AMOUNT,
     FeePayer,
-    ReceiverPays,
     RuleBroken,
-    SenderPays,
     Walk,
     Walker,
     replay,
@@ -42,8 +38,92 @@ from graph.transfer import (
 )
 from graph.trustline import User
 
-DEFAULT_BUDGET = 100_000
-"""How many labels a search takes up before it gives in."""
+
+class Reference:
+    """The reference search as one of the engines of `graph.paths`."""
+
+    default_budget = 1_000_000
+    """How many ends of trustlines a search looks at before it gives in."""
+
+    def transfer(
+        self,
+        network: NetworkGraph,
+        sender: User,
+        receiver: User,
+        value: int,
+        at: int,
+        *,
+        fee_payer: FeePayer = FeePayer.SENDER,
+        limits: Limits = NO_LIMITS,
+        avoid: Collection[User] = (),
+        budget: int = default_budget,
+    ) -> Result:
+        """Return the cheapest transfer; where there is none, the reason tells ``BUDGET`` from all others."""
+        search = _Search(network, walker_for(fee_payer, network.rules), value, at, limits, budget, avoid)
+        return _result(search.between(sender, receiver), search)
+
+    def closing(
+        self,
+        network: NetworkGraph,
+        user: User,
+        other: User,
+        at: int,
+        *,
+        limits: Limits = NO_LIMITS,
+        avoid: Collection[User] = (),
+        budget: int = default_budget,
+    ) -> Result:
+        """Return the cheapest cycle over a trustline with a balance; else as ``transfer``."""
+        view = network.view(user, other, at)
+        assert view is not None
+        fee_payer = FeePayer.RECEIVER if view.balance > 0 else FeePayer.SENDER
+        walker = walker_for(fee_payer, network.rules)
+        search = _Search(network, walker, abs(view.balance), at, limits, budget, avoid)
+        return _result(search.cycle(user, other), search)
+
+    def completion(
+        self,
+        network: NetworkGraph,
+        begun: tuple[User, ...],
+        target: User,
+        value: int,
+        at: int,
+        *,
+        fee_payer: FeePayer = FeePayer.SENDER,
+        limits: Limits = NO_LIMITS,
+        not_next: Collection[User] = (),
+        avoid: Collection[User] = (),
+        budget: int = default_budget,
+    ) -> Result:
+        """Return the cheapest transfer that begins, or ends, with the users ``begun``.
+
+        Does the receiver pay, ``begun`` is the beginning of the path and ``target`` the receiver; does the sender,
+        it is the end of the path and ``target`` the sender. None of ``not_next`` stands right beside ``begun``,
+        none of ``avoid`` mediates beyond it; ``limits`` count for the whole.
+        """
+        search = _Search(network, walker_for(fee_payer, network.rules), value, at, limits, budget, avoid)
+        return _result(search.complete(begun, target, not_next), search)
+
+    def widest(
+        self,
+        network: NetworkGraph,
+        sender: User,
+        receiver: User,
+        at: int,
+        *,
+        max_hops: int | None = None,
+        avoid: Collection[User] = (),
+        budget: int = default_budget,
+    ) -> int | None:
+        """Return the largest value that capacities and fees let through when the sender pays, 0 if none does."""
+        del budget  # a user is taken up once for each number of hops at most: it needs none
+        return widest_value(network, sender, receiver, at, max_hops, avoid)
+
+
+def _result(found: Found | None, search: "_Search") -> Result:
+    if found is not None:
+        return found
+    return NotFound(Reason.BUDGET if search.is_spent else Reason.CAPACITY)
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -56,149 +136,6 @@ class _Label:
     path: tuple[User, ...]
     """From the sender as far as walked (forwards), or from ``user`` on to the receiver (backwards)."""
     walk: Walk = field(compare=False)
-
-
-def cheapest_transfer(
-    network: NetworkGraph,
-    sender: User,
-    receiver: User,
-    value: int,
-    at: int,
-    *,
-    fee_payer: FeePayer = FeePayer.SENDER,
-    limits: Limits = NO_LIMITS,
-    avoid: Collection[User] = (),
-    budget: int = DEFAULT_BUDGET,
-) -> Result:
-    """Return the cheapest transfer of ``value`` at the time ``at`` (Unix seconds), or why there is none.
-
-    ``value`` is what arrives (sender pays) or leaves (receiver pays), in the smallest unit. None of ``avoid``
-    mediates.
-    """
-    obstacle = _obstacle(network, sender, receiver)
-    if obstacle is not None:
-        return NotFound(obstacle)
-    search = _Search(network, walker_for(fee_payer, network.rules), value, at, limits, budget, avoid)
-    found = search.between(sender, receiver)
-    if found is not None:
-        return found
-    if search.is_spent:
-        return NotFound(Reason.BUDGET)
-    return NotFound(_explain(network, sender, receiver, value, at, fee_payer, limits, avoid, budget))
-
-
-def complete_transfer(
-    network: NetworkGraph,
-    begun: tuple[User, ...],
-    target: User,
-    value: int,
-    at: int,
-    *,
-    fee_payer: FeePayer = FeePayer.SENDER,
-    limits: Limits = NO_LIMITS,
-    not_next: Collection[User] = (),
-    avoid: Collection[User] = (),
-    budget: int = DEFAULT_BUDGET,
-) -> Found | None:
-    """Return the cheapest transfer that begins, or ends, with the users ``begun``, None if there is none.
-
-    Does the receiver pay, ``begun`` is the beginning of the path and ``target`` the receiver; does the sender, it
-    is the end of the path and ``target`` the sender. None of ``not_next`` stands right beside ``begun``, none of
-    ``avoid`` mediates beyond it; ``limits`` count for the whole.
-    """
-    search = _Search(network, walker_for(fee_payer, network.rules), value, at, limits, budget, avoid)
-    return search.complete(begun, target, not_next)
-
-
-def largest_transfer(
-    network: NetworkGraph,
-    sender: User,
-    receiver: User,
-    at: int,
-    *,
-    max_hops: int | None = None,
-    avoid: Collection[User] = (),
-    budget: int = DEFAULT_BUDGET,
-) -> Result:
-    """Return the transfer with the largest value that ``sender`` can pay ``receiver`` now, bearing the fees.
-
-    One unit more finds no path. Where mediators must not be left with interests to pay, a larger value can
-    be possible although a smaller one is not; there the answer is a value that goes through while one more
-    does not, and the largest of all whenever the largest that capacities allow goes through.
-    """
-    obstacle = _obstacle(network, sender, receiver)
-    if obstacle is not None:
-        return NotFound(obstacle)
-    limits = Limits(max_hops=max_hops)
-    bound = widest_value(network, sender, receiver, at, max_hops, avoid)
-    if bound == 0:
-        return NotFound(_explain(network, sender, receiver, 1, at, FeePayer.SENDER, limits, avoid, budget))
-
-    def attempt(value: int) -> Result:
-        return cheapest_transfer(network, sender, receiver, value, at, limits=limits, avoid=avoid, budget=budget)
-
-    best = attempt(bound)
-    if isinstance(best, Found) or not network.rules.prevent_mediator_interests:
-        return best
-    impossible = bound
-    value = bound // 2
-    while value and isinstance(best, NotFound):
-        best = attempt(value)
-        if isinstance(best, NotFound):
-            impossible, value = value, value // 2
-    while isinstance(best, Found) and impossible - best.transfer.value > 1:
-        middle = (impossible + best.transfer.value) // 2
-        result = attempt(middle)
-        if isinstance(result, Found):
-            best = result
-        else:
-            impossible = middle
-    return best
-
-
-def cheapest_closing(
-    network: NetworkGraph,
-    user: User,
-    other: User,
-    at: int,
-    *,
-    limits: Limits = NO_LIMITS,
-    avoid: Collection[User] = (),
-    budget: int = DEFAULT_BUDGET,
-) -> Result:
-    """Return the cheapest cycle that brings the balance between ``user`` and ``other`` to zero.
-
-    The cycle starts and ends at ``user``. Is ``user`` owed, it leaves over ``other`` and the receiver pays;
-    does ``user`` owe, it comes back over ``other`` and the sender pays. All hops count for fees and capacity.
-    Source: ``closeTrustlineByTriangularTransfer``.
-    """
-    for unknown, who in ((Reason.UNKNOWN_SENDER, user), (Reason.UNKNOWN_RECEIVER, other)):
-        if who not in network:
-            return NotFound(unknown)
-    if user == other:
-        return NotFound(Reason.SAME_USER)
-    view = network.view(user, other, at)
-    if view is None or view.balance == 0:
-        return NotFound(Reason.NOTHING_TO_CLOSE)
-    if view.is_frozen or network.is_frozen:
-        return NotFound(Reason.FROZEN)
-    walker: Walker = ReceiverPays(network.rules) if view.balance > 0 else SenderPays(network.rules)
-
-    def search_within(allowed: Limits) -> tuple[Found | None, bool]:
-        search = _Search(network, walker, abs(view.balance), at, allowed, budget, avoid)
-        return search.cycle(user, other), search.is_spent
-
-    found, is_spent = search_within(limits)
-    if found is not None:
-        return found
-    if is_spent:
-        return NotFound(Reason.BUDGET)
-    for relaxed, reason in _relaxations(limits):
-        if search_within(relaxed)[0] is not None:
-            return NotFound(reason)
-    open_graph = _open_trustlines(network)
-    open_graph.remove_edge(user, other)
-    return NotFound(Reason.CAPACITY if nx.has_path(open_graph, user, other) else Reason.NOT_CONNECTED)
 
 
 class _Search:
@@ -276,7 +213,7 @@ class _Search:
             if any(dominates(other, label) for other in known):
                 continue
             known.append(label)
-            work += 1
+            work += len(self._network.graph.adj[user])
             if work > self._budget:
                 self.is_spent = True
                 return None
@@ -391,57 +328,3 @@ def widest_value(
             if onward > 0:
                 heapq.heappush(queue, (-onward, hops + 1, hop.other))
     return 0
-
-
-def _obstacle(network: NetworkGraph, sender: User, receiver: User) -> Reason | None:
-    if sender not in network:
-        return Reason.UNKNOWN_SENDER
-    if receiver not in network:
-        return Reason.UNKNOWN_RECEIVER
-    if sender == receiver:
-        return Reason.SAME_USER
-    if network.is_frozen:
-        return Reason.FROZEN
-    return None
-
-
-def _explain(
-    network: NetworkGraph,
-    sender: User,
-    receiver: User,
-    value: int,
-    at: int,
-    fee_payer: FeePayer,
-    limits: Limits,
-    avoid: Collection[User],
-    budget: int,
-) -> Reason:
-    """Return why a search between two users that both exist found nothing."""
-    if not nx.has_path(_open_trustlines(network), sender, receiver):
-        return Reason.FROZEN if nx.has_path(network.graph, sender, receiver) else Reason.NOT_CONNECTED
-    walker = walker_for(fee_payer, network.rules)
-    for relaxed, reason in _relaxations(limits):
-        if _Search(network, walker, value, at, relaxed, budget, avoid).between(sender, receiver) is not None:
-            return reason
-    if network.rules.prevent_mediator_interests and value <= widest_value(
-        network, sender, receiver, at, None, avoid
-    ):
-        return Reason.MEDIATOR_INTERESTS
-    return Reason.CAPACITY
-
-
-def _relaxations(limits: Limits) -> Iterator[tuple[Limits, Reason]]:
-    """The limits with one taken away, and the reason if that was the one; both away count as the fees."""
-    if limits.max_fees is not None:
-        yield Limits(max_hops=limits.max_hops), Reason.FEES
-    if limits.max_hops is not None:
-        yield Limits(max_fees=limits.max_fees), Reason.HOPS
-    if limits.max_fees is not None and limits.max_hops is not None:
-        yield NO_LIMITS, Reason.FEES
-
-
-def _open_trustlines(network: NetworkGraph) -> "nx.Graph[User]":
-    """A copy of the graph without frozen trustlines."""
-    graph: nx.Graph[User] = nx.Graph(network.graph)
-    graph.remove_edges_from([line.pair for line in network.trustlines() if line.is_frozen])
-    return graph

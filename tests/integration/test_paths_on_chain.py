@@ -14,7 +14,7 @@ import pytest
 
 from graph.answers import NO_LIMITS, Found, Limits, NotFound, Reason, Result
 from graph.network import NetworkGraph
-from graph.search import cheapest_closing, cheapest_transfer, largest_transfer
+from graph.paths import cheapest_closing, cheapest_transfer, largest_transfer
 from graph.transfer import FeePayer, Transfer
 from graph.trustline import Trustline, User, pair_of
 from relay.devnet.anvil import Anvil

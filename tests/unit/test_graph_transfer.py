@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from graph.answers import Found
 from graph.network import NetworkGraph, Rules
-from graph.search import cheapest_transfer
+from graph.paths import cheapest_transfer
 from graph.transfer import FeePayer, Rule, RuleBroken, Transfer, happiness, replay
 from graph.trustline import Trustline
 from tests.support.credit_networks import NOW, networks, unhurried

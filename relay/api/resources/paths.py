@@ -1,18 +1,22 @@
 """Searches for ways through a network."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from itertools import pairwise
 from typing import Any
 
 from werkzeug.exceptions import BadRequest
 
 from graph.answers import Found, Limits, NotFound, Reason, Result
-from graph.search import cheapest_closing, cheapest_transfer, largest_transfer
+from graph.parts import PartsFound, PartsResult, largest_payment, payment_in_parts
+from graph.paths import cheapest_closing, cheapest_transfer, largest_transfer
 from graph.transfer import FeePayer, Transfer
+from graph.trustline import Pair, Trustline
 from relay.addresses import Address, to_checksum
 from relay.api.contract import speaks
 from relay.api.fields import Amount
+from relay.api.reasons import describe
 from relay.api.resources.base import ApiResource, Reading
 from relay.api.schemas import (
     CapacityQuestionSchema,
@@ -20,24 +24,12 @@ from relay.api.schemas import (
     ClosingQuestionSchema,
     PathQuestion,
     PathSchema,
+    SpendableQuestion,
+    SpendableQuestionSchema,
     TransferQuestion,
     TransferQuestionSchema,
 )
 from relay.api.services import PlannedTransfer
-
-_SENTENCES: dict[Reason, str] = {
-    Reason.UNKNOWN_SENDER: "the sender has no trustline in this network",
-    Reason.UNKNOWN_RECEIVER: "the receiver has no trustline in this network",
-    Reason.SAME_USER: "sender and receiver are the same user",
-    Reason.NOT_CONNECTED: "no chain of trustlines leads from the sender to the receiver",
-    Reason.FROZEN: "every chain of trustlines from the sender to the receiver is frozen",
-    Reason.CAPACITY: "no path has the capacity for this value",
-    Reason.FEES: "every path costs more than the maximum of fees",
-    Reason.HOPS: "every path takes more than the maximum of hops",
-    Reason.MEDIATOR_INTERESTS: "every path would leave a mediator with interests to pay",
-    Reason.NOTHING_TO_CLOSE: "there is no trustline with a balance to settle",
-    Reason.BUDGET: "the search was given up before it found a path",
-}
 
 
 class _PathResource(ApiResource):
@@ -61,22 +53,23 @@ class TransferPath(_PathResource):
 
     @speaks(PathSchema(), body=TransferQuestionSchema())
     def post(self, question: TransferQuestion, network: Address) -> dict[str, Any]:
-        """Find the cheapest path for a transfer."""
+        """Find the cheapest path for a transfer, or the parts that it can be sent in, and alternatives."""
         with self.searching(network) as reading:
-            result = cheapest_transfer(
-                reading.graph,
-                question.sender,
-                question.receiver,
-                question.value,
-                reading.at,
-                fee_payer=question.fee_payer,
-                limits=Limits(question.max_fees, question.max_hops),
-            )
-            planned = _plan(reading, result.transfer, question.extra_data) if isinstance(result, Found) else None
-        if planned is None:
-            nothing = {"estimated_gas": 0, "value": question.value, "fee_payer": question.fee_payer}
-            return _path(result) | nothing
-        return _path(result) | {"estimated_gas": self.services.estimate_gas(planned)}
+            result = _search(reading, question)
+            parts = _plan_all(reading, result.parts, question) if isinstance(result, PartsFound) else []
+            others = _alternatives(reading, question, result)
+            planned = [plan for other in others for plan in _plan_all(reading, [other], question)]
+        ways = [self._way(part) for part in parts]
+        answer = {"value": question.value, "fee_payer": question.fee_payer} | _whole(result, ways)
+        if question.max_parts > 1:
+            answer["parts"] = [way | {"value": part.transfer.value} for way, part in zip(ways, parts, strict=True)]
+        if question.alternatives:
+            answer["alternatives"] = [self._way(plan) for plan in planned]
+        return answer
+
+    def _way(self, planned: PlannedTransfer) -> dict[str, Any]:
+        transfer, gas = planned.transfer, self.services.estimate_gas(planned)
+        return {"path": transfer.path, "fees": transfer.fees, "estimated_gas": gas}
 
 
 class CapacityPath(_PathResource):
@@ -89,7 +82,7 @@ class CapacityPath(_PathResource):
         with self.searching(network) as reading:
             result = largest_transfer(reading.graph, sender, receiver, reading.at, max_hops=question.max_hops)
         if isinstance(result, NotFound):
-            return {"capacity": 0, "path": []} | _why(result.reason)
+            return {"capacity": 0, "path": []} | describe(result)
         return {"capacity": result.transfer.value, "path": result.transfer.path}
 
 
@@ -105,43 +98,116 @@ class ClosingPath(_PathResource):
             view = reading.graph.view(user, other, reading.at)
             result = cheapest_closing(reading.graph, user, other, reading.at, limits=limits)
         if isinstance(result, Found):
-            return _path(result)
+            cycle = result.transfer
+            return {"path": cycle.path, "fees": cycle.fees, "value": cycle.value, "fee_payer": cycle.fee_payer}
         is_owed = view is not None and view.balance > 0
         fee_payer = FeePayer.RECEIVER if is_owed else FeePayer.SENDER
-        return _path(result) | {"value": 0, "fee_payer": fee_payer}
+        return {"path": [], "fees": 0, "value": 0, "fee_payer": fee_payer} | describe(result)
 
 
 class SpendableTo(ApiResource):
     """What a user can send another."""
 
-    @speaks(Amount())
-    def get(self, network: Address, user: Address, other: Address) -> int:
-        """Return the largest value for which a transfer exists now, the sender paying the fees; 0 if none does."""
+    @speaks(Amount(), query=SpendableQuestionSchema())
+    def get(self, question: SpendableQuestion, network: Address, user: Address, other: Address) -> int:
+        """Return the largest value that can be sent now in so many parts, the sender paying the fees, or 0."""
         with self.reading(network) as reading:
-            result = largest_transfer(reading.graph, user, other, reading.at)
-        return result.transfer.value if isinstance(result, Found) else 0
+            result = _largest(reading, user, other, question.max_parts)
+        return result.value if isinstance(result, PartsFound) else 0
 
 
-def _plan(reading: Reading, transfer: Transfer, extra_data: bytes) -> PlannedTransfer:
-    trustlines = []
-    for payer, payee in pairwise(transfer.path):
-        trustline = reading.graph.trustline(payer, payee)
-        assert trustline is not None
-        trustlines.append(trustline)
-    return PlannedTransfer(reading.info, transfer, tuple(trustlines), reading.at, extra_data)
-
-
-def _path(result: Result) -> dict[str, Any]:
+def _whole(result: PartsResult, ways: list[dict[str, Any]]) -> dict[str, Any]:
+    """Return the attributes of the payment as a whole, made in these ways."""
     if isinstance(result, NotFound):
-        return {"path": [], "fees": 0} | _why(result.reason)
-    transfer = result.transfer
-    return {
-        "path": transfer.path,
-        "fees": transfer.fees,
-        "value": transfer.value,
-        "fee_payer": transfer.fee_payer,
-    }
+        return {"path": [], "fees": 0, "estimated_gas": 0} | describe(result)
+    if len(ways) == 1:
+        return ways[0]
+    return {"path": [], "fees": result.fees, "estimated_gas": sum(way["estimated_gas"] for way in ways)}
 
 
-def _why(reason: Reason) -> dict[str, Any]:
-    return {"reason": reason.value, "reason_message": _SENTENCES[reason]}
+def _search(reading: Reading, question: TransferQuestion) -> PartsResult:
+    """Return the cheapest way, in a single part unless more are allowed."""
+    limits = Limits(question.max_fees, question.max_hops)
+    if question.max_parts == 1:
+        return _as_parts(
+            cheapest_transfer(
+                reading.graph,
+                question.sender,
+                question.receiver,
+                question.value,
+                reading.at,
+                fee_payer=question.fee_payer,
+                limits=limits,
+                avoid=question.avoid,
+            )
+        )
+    result = payment_in_parts(
+        reading.graph,
+        question.sender,
+        question.receiver,
+        question.value,
+        reading.at,
+        max_parts=question.max_parts,
+        fee_payer=question.fee_payer,
+        limits=limits,
+        avoid=question.avoid,
+    )
+    return result if isinstance(result, PartsFound) else _with_figures_of_parts(reading, question, result)
+
+
+def _with_figures_of_parts(reading: Reading, question: TransferQuestion, why: NotFound) -> NotFound:
+    """Return a reason with the largest value for all parts, where it is known, and no figure of a single path."""
+    largest = None
+    is_plain = question.fee_payer is FeePayer.SENDER and question.max_fees is None
+    if why.reason is Reason.CAPACITY and is_plain:
+        sender, receiver, hops = question.sender, question.receiver, question.max_hops
+        result = _largest(reading, sender, receiver, question.max_parts, hops, question.avoid)
+        largest = result.value if isinstance(result, PartsFound) else None
+    return replace(why, largest=largest, cheapest_fees=None, fewest_hops=None)
+
+
+def _largest(
+    reading: Reading,
+    sender: Address,
+    receiver: Address,
+    max_parts: int,
+    max_hops: int | None = None,
+    avoid: Sequence[Address] = (),
+) -> PartsResult:
+    if max_parts == 1:
+        result = largest_transfer(reading.graph, sender, receiver, reading.at, max_hops=max_hops, avoid=avoid)
+        return _as_parts(result)
+    return largest_payment(
+        reading.graph, sender, receiver, reading.at, max_parts=max_parts, max_hops=max_hops, avoid=avoid
+    )
+
+
+def _alternatives(reading: Reading, question: TransferQuestion, best: PartsResult) -> list[Transfer]:
+    """Return the next best ways after ``best``, as many as are asked for; none to several parts."""
+    if not question.alternatives or isinstance(best, NotFound) or len(best.parts) > 1:
+        return []
+    return []
+
+
+def _as_parts(result: Result) -> PartsResult:
+    return result if isinstance(result, NotFound) else PartsFound((result.transfer,), result.is_proven)
+
+
+def _plan_all(
+    reading: Reading, transfers: Sequence[Transfer], question: TransferQuestion
+) -> list[PlannedTransfer]:
+    """Return transfers with all that their gas depends on, each on the trustlines as those before leave them."""
+    lines: dict[Pair, Trustline] = {}
+    planned = []
+    for transfer in transfers:
+        passed = []
+        for payer, payee in pairwise(transfer.path):
+            stored = reading.graph.trustline(payer, payee)
+            assert stored is not None
+            passed.append(lines.get(stored.pair, stored))
+        planned.append(PlannedTransfer(reading.info, transfer, tuple(passed), reading.at, question.extra_data))
+        for line, payer, amount in zip(passed, transfer.path, transfer.amounts, strict=False):
+            now = line.at(reading.at)
+            change = -amount if payer == line.lower else amount
+            lines[line.pair] = replace(now, balance=now.balance + change, mtime=max(now.mtime, reading.at))
+    return planned
