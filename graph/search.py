@@ -175,10 +175,9 @@ class _Search:
         near, *rest = begun if self._walker.forwards else reversed(begun)
         label: _Label | None = _Label(0, 0, (near,), Walk.start(self._value))
         for user in rest:
-            assert label is not None
-            label = self._extend(label, self._reached(label), user, target)
-            if label is None:
+            if label is None or self._network.trustline(self._reached(label), user) is None:
                 return None
+            label = self._extend(label, self._reached(label), user, target)
         self._not_next = frozenset(not_next)
         return None if label is None else self._best(label, target)
 
