@@ -1,7 +1,7 @@
 """What an endpoint takes and answers, said once: it validates, serialises and can be read off as documentation."""
 # ruff: noqa: ARG002 - signatures are those of the library
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import wraps
 from typing import Any, NoReturn, TypeVar
@@ -121,12 +121,19 @@ def _read(req: Request) -> bytes:
 
 
 def _describe(error: ValidationError) -> str:
-    """Return one line for all faults: ``value: expected ...; to: missing``."""
+    """Return one line for all faults: ``value: expected ...; avoid.2: expected ...; to: missing``."""
     assert isinstance(error.messages, dict)
     (faults,) = error.messages.values()
-    return "; ".join(
-        f"{'body' if name == '_schema' else name}: {' '.join(map(str, texts))}" for name, texts in faults.items()
-    )
+    return "; ".join(f"{'body' if place == '_schema' else place}: {text}" for place, text in _flatten(faults))
+
+
+def _flatten(faults: dict[Any, Any]) -> Iterator[tuple[str, str]]:
+    """Each place where something is wrong, and what; an item of a list is named by its number from 0 on."""
+    for name, texts in faults.items():
+        if isinstance(texts, dict):
+            yield from ((f"{name}.{place}", text) for place, text in _flatten(texts))
+        else:
+            yield str(name), " ".join(map(str, texts))
 
 
 def _camel_case(name: str) -> str:

@@ -5,7 +5,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from marshmallow import fields
+from marshmallow import ValidationError, fields
 
 from relay.addresses import Address, MalformedAddress, parse_address, to_checksum
 
@@ -47,21 +47,33 @@ class HexField(fields.Field[bytes]):
 
 
 class WholeNumber(fields.Field[int]):
-    """An int inside; read from a JSON number or a string of decimal digits, 0 to 2^64 - 1, written as a number."""
+    """An int inside; read from a JSON number or a string of decimal digits, written as a number.
+
+    What is read lies from ``lowest`` to ``highest``, at most 0 to 2^64 - 1.
+    """
+
+    def __init__(self, *, lowest: int = 0, highest: int = MAX_UINT64, **options: Any) -> None:
+        super().__init__(**options)
+        self.lowest = lowest
+        self.highest = highest
 
     def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> int:
         # bool is an int to Python, but true is no number to JSON.
         if isinstance(value, bool) or not isinstance(value, int | str):
-            raise self.make_error("malformed")
+            raise self._malformed()
         if isinstance(value, str) and _DIGITS.fullmatch(value) is None:
-            raise self.make_error("malformed")
+            raise self._malformed()
         number = int(value)
-        if not 0 <= number <= MAX_UINT64:
-            raise self.make_error("malformed")
+        if not self.lowest <= number <= self.highest:
+            raise self._malformed()
         return number
 
+    def _malformed(self) -> ValidationError:
+        highest = "2^64 - 1" if self.highest == MAX_UINT64 else self.highest
+        return self.make_error("malformed", lowest=self.lowest, highest=highest)
+
     default_error_messages = {  # noqa: RUF012 - the form marshmallow reads
-        "malformed": "expected a whole number from 0 to 2^64 - 1, in decimal digits"
+        "malformed": "expected a whole number from {lowest} to {highest}, in decimal digits"
     }
 
 

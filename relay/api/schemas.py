@@ -7,11 +7,15 @@ from typing import Any
 from marshmallow import ValidationError, fields, post_load, validates_schema
 from marshmallow.validate import OneOf
 
+from graph.parts import MOST_PARTS
 from graph.transfer import FeePayer
 from relay.addresses import Address
 from relay.api.contract import AnswerSchema, RequestSchema
 from relay.api.fields import AddressField, Amount, HexField, WholeNumber
 from relay.model import EventType
+
+MOST_ALTERNATIVES = 10
+"""How many alternatives to a path can be asked for."""
 
 
 class NetworkSchema(AnswerSchema):
@@ -94,20 +98,54 @@ class EventSchema(AnswerSchema):
 
 
 class _WithReason(AnswerSchema):
-    """``reason`` is a stable code and ``reasonMessage`` a sentence; both are there only if ``path`` is empty."""
+    """Something that may not be there, and why.
+
+    If it is not, ``reason`` is a stable code (``graph.answers.Reason``) and ``reasonMessage`` a sentence. With
+    them come the figures that are to the point and known: with ``capacity`` the largest value that the same
+    question has an answer for, with ``fees`` the cheapest fees, with ``hops`` the fewest hops; those two together
+    where both limits stand in the way.
+    """
 
     path = fields.List(AddressField())
     reason = fields.String()
     reason_message = fields.String()
+    largest_value = Amount()
+    cheapest_fees = Amount()
+    fewest_hops = fields.Integer()
+
+
+class AlternativeSchema(AnswerSchema):
+    """Another way for the same value."""
+
+    path = fields.List(AddressField())
+    fees = Amount()
+    estimated_gas = fields.Integer()
+
+
+class PartSchema(AlternativeSchema):
+    """A transfer that is part of a payment."""
+
+    value = Amount()
 
 
 class PathSchema(_WithReason):
-    """A way for a transfer, or to close a trustline: then without ``estimatedGas``, with ``value`` "0" if none."""
+    """A way for a transfer, or to close a trustline: then without ``estimatedGas``, with ``value`` "0" if none.
+
+    ``parts`` is there if more than one was allowed: transfers to be sent one by one in this order, each of them
+    valid only after those before. A single part is the path that stands beside it. With several there is no path
+    for the whole, so ``path`` is empty though there is no ``reason``, and ``fees`` and ``estimatedGas`` are their
+    sums. With no way at all there is no part either.
+
+    ``alternatives`` is there if some were asked for: the next best ways after ``path``, for the whole value each,
+    by fees, hops, addresses. They may be fewer than asked for, and are none beside several parts.
+    """
 
     fees = Amount()
     value = Amount()
     fee_payer = fields.Enum(FeePayer, by_value=fields.String)
     estimated_gas = fields.Integer()
+    parts = fields.List(fields.Nested(PartSchema))
+    alternatives = fields.List(fields.Nested(AlternativeSchema))
 
 
 class CapacitySchema(_WithReason):
@@ -136,11 +174,21 @@ class PathQuestion:
 
 @dataclass(frozen=True, slots=True)
 class TransferQuestion(PathQuestion):
-    """A search for a way to send ``value``."""
+    """A search for a way to send ``value``, in parts if need be, and for so many alternatives to it."""
 
     value: int
     fee_payer: FeePayer
     extra_data: bytes
+    avoid: list[Address]
+    max_parts: int
+    alternatives: int
+
+
+@dataclass(frozen=True, slots=True)
+class SpendableQuestion:
+    """In how many parts something may be spent."""
+
+    max_parts: int
 
 
 class CapacityQuestionSchema(RequestSchema):
@@ -163,16 +211,34 @@ class ClosingQuestionSchema(CapacityQuestionSchema):
 
 
 class TransferQuestionSchema(ClosingQuestionSchema):
-    """What is to be sent, who pays the fees, and what they may come to."""
+    """What is to be sent, who pays the fees, what they may come to, and how it may go.
+
+    ``maxFees`` counts for all parts together, ``maxHops`` for each. No user to ``avoid`` mediates; sender and
+    receiver may be among them.
+    """
 
     value = Amount(required=True)
     fee_payer = fields.Enum(FeePayer, by_value=fields.String, load_default=FeePayer.SENDER)
     extra_data = HexField(load_default=b"")
+    avoid = fields.List(AddressField(), load_default=list)
+    max_parts = WholeNumber(lowest=1, highest=MOST_PARTS, load_default=1)
+    alternatives = WholeNumber(highest=MOST_ALTERNATIVES, load_default=0)
 
     @post_load
     def make(self, data: dict[str, Any], **_: Any) -> TransferQuestion:
         """Return the question."""
         return TransferQuestion(**data)
+
+
+class SpendableQuestionSchema(RequestSchema):
+    """In how many parts something may be spent."""
+
+    max_parts = WholeNumber(lowest=1, highest=MOST_PARTS, load_default=1)
+
+    @post_load
+    def make(self, data: dict[str, Any], **_: Any) -> SpendableQuestion:
+        """Return the question."""
+        return SpendableQuestion(**data)
 
 
 class RawTransactionSchema(RequestSchema):

@@ -39,9 +39,16 @@ json_values: st.SearchStrategy[Any] = st.recursive(
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(anything, inner, max_size=3),
     max_leaves=6,
 )
-names = st.sampled_from(["from", "to", "value", "maxFees", "maxHops", "feePayer", "extraData", "rawTransaction"])
-bodies = st.dictionaries(names | anything, json_values, max_size=8)
-queries = st.dictionaries(st.sampled_from(["type", "fromBlock", "contractType"]) | anything, anything, max_size=4)
+names = st.sampled_from(
+    ["from", "to", "value", "maxFees", "maxHops", "feePayer", "extraData", "rawTransaction"]
+) | st.sampled_from(["avoid", "maxParts", "alternatives"])
+small_numbers = st.integers(0, 17) | st.integers(0, 17).map(str)
+bodies = st.dictionaries(names | anything, json_values | st.lists(addresses) | small_numbers, max_size=8)
+queries = st.dictionaries(
+    st.sampled_from(["type", "fromBlock", "contractType", "maxParts"]) | anything,
+    anything | small_numbers.map(str),
+    max_size=4,
+)
 
 
 @st.composite

@@ -1,12 +1,16 @@
 """Asking for a way through a network."""
 
 import threading
+from dataclasses import replace
+from itertools import pairwise
 from typing import Any
 
 import pytest
 from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
+from graph.network import NetworkGraph, Rules
+from graph.transfer import FeePayer, replay
 from graph.trustline import Trustline
 from relay.api.services import PlannedTransfer
 from relay.store.reading import Changes
@@ -80,27 +84,28 @@ def test_the_gas_is_estimated_from_the_path_the_trustlines_and_the_extra_data() 
 
 
 @pytest.mark.parametrize(
-    ("sender", "receiver", "limits", "code"),
+    ("sender", "receiver", "limits", "code", "figures"),
     [
-        (STRANGER, ADA, {}, "unknown_sender"),
-        (ADA, STRANGER, {}, "unknown_receiver"),
-        (ADA, ADA, {}, "sender_is_receiver"),
-        (ADA, EVE, {}, "not_connected"),
-        (ADA, DEE, {}, "frozen"),
-        (ADA, CY, {"value": 801}, "capacity"),
-        (ADA, CY, {"maxFees": 4}, "fees"),
-        (ADA, CY, {"maxHops": 1}, "hops"),
+        (STRANGER, ADA, {}, "unknown_sender", {}),
+        (ADA, STRANGER, {}, "unknown_receiver", {}),
+        (ADA, ADA, {}, "sender_is_receiver", {}),
+        (ADA, EVE, {}, "not_connected", {}),
+        (ADA, DEE, {}, "frozen", {}),
+        (ADA, CY, {"value": 801}, "capacity", {"largestValue": "800"}),
+        (ADA, CY, {"value": 801, "maxHops": 1}, "capacity", {"largestValue": "0"}),
+        (ADA, CY, {"maxFees": 4}, "fees", {"cheapestFees": "5"}),
+        (ADA, CY, {"maxHops": 1}, "hops", {"fewestHops": 2}),
+        (ADA, CY, {"maxFees": 4, "maxHops": 1}, "fees", {"cheapestFees": "5", "fewestHops": 2}),
     ],
 )
-def test_where_there_is_no_path_the_answer_says_why(
-    sender: bytes, receiver: bytes, limits: dict[str, int], code: str
+def test_where_there_is_no_path_the_answer_says_why_and_what_would_do(
+    sender: bytes, receiver: bytes, limits: dict[str, int], code: str, figures: dict[str, Any]
 ) -> None:
     answer = ask("path-info", sender, receiver, **{"value": 400, **limits})
     assert answer.status_code == 200
     found = answer.get_json()
     sentence = found.pop("reasonMessage")
-    assert isinstance(sentence, str)
-    assert sentence
+    assert all(str(figure) in sentence for figure in figures.values())
     assert found == {
         "path": [],
         "fees": "0",
@@ -108,6 +113,7 @@ def test_where_there_is_no_path_the_answer_says_why(
         "feePayer": "sender",
         "estimatedGas": 0,
         "reason": code,
+        **figures,
     }
 
 
@@ -121,6 +127,130 @@ def test_the_largest_value_goes_through_and_one_more_does_not() -> None:
 def test_the_largest_value_is_zero_within_too_few_hops() -> None:
     answer = ask("max-capacity-path-info", ADA, CY, maxHops=1).get_json()
     assert (answer["capacity"], answer["path"], answer["reason"]) == ("0", [], "hops")
+
+
+# Two ways from Ada to Cy, over Bo (800 at the most) and over Eve (500), and over Dee a third that costs nothing.
+MESH = (
+    *TRUSTLINES[:2],
+    Trustline(ADA, EVE, given=500, received=500, mtime=NOW),
+    Trustline(CY, EVE, given=500, received=500, mtime=NOW),
+    Trustline(ADA, DEE, balance=90, given=90, received=0, mtime=NOW),
+    Trustline(CY, DEE, given=90, received=0, mtime=NOW),
+)
+
+
+def ask_mesh(value: int, gas: FakeGas | None = None, **more: Any) -> dict[str, Any]:
+    api = client(networks=graphs(MESH), estimate_gas=gas or FakeGas())
+    answer: dict[str, Any] = ask("path-info", ADA, CY, api, value=value, **more).get_json()
+    return answer
+
+
+@pytest.mark.parametrize(
+    ("avoid", "mediator"), [([], DEE), ([DEE], BO), ([DEE, BO], EVE), ([ADA, CY, DEE, STRANGER], BO)]
+)
+def test_users_to_avoid_mediate_nothing_though_they_may_send_and_receive(
+    avoid: list[bytes], mediator: bytes
+) -> None:
+    answer = ask_mesh(90, avoid=[text(user) for user in avoid])
+    assert answer["path"] == [text(ADA), text(mediator), text(CY)]
+
+
+def test_users_to_avoid_can_leave_no_path() -> None:
+    answer = ask_mesh(90, avoid=[text(user).lower() for user in (BO, DEE, EVE)])
+    assert (answer["path"], answer["reason"]) == ([], "not_connected")
+
+
+def test_a_payment_too_large_for_a_path_comes_in_parts() -> None:
+    gas = FakeGas()
+    answer = ask_mesh(1000, gas, maxParts=16)
+    parts = answer.pop("parts")
+    assert len(parts) > 1
+    assert all(set(part) == {"path", "value", "fees", "estimatedGas"} for part in parts)
+    assert all((part["path"][0], part["path"][-1]) == (text(ADA), text(CY)) for part in parts)
+    assert sum(int(part["value"]) for part in parts) == 1000
+    assert answer == {
+        "path": [],
+        "value": "1000",
+        "feePayer": "sender",
+        "fees": str(sum(int(part["fees"]) for part in parts)),
+        "estimatedGas": 76_324 * len(parts),
+    }
+    assert [list(map(text, planned.transfer.path)) for planned in gas.asked] == [part["path"] for part in parts]
+
+
+def test_each_part_meets_the_trustlines_as_the_parts_before_left_them() -> None:
+    gas = FakeGas()
+    ask_mesh(1000, gas, maxParts=16)
+    network = NetworkGraph(Rules(fee_divisor=100), MESH)
+    for planned in gas.asked:
+        transfer = planned.transfer
+        assert replay(network, transfer.path, transfer.value, FeePayer.SENDER, NOW) == transfer
+        hops = list(pairwise(transfer.path))
+        assert planned.trustlines == tuple(network.trustline(*hop) for hop in hops)
+        for line, payer, amount in zip(planned.trustlines, transfer.path, transfer.amounts, strict=False):
+            change = -amount if payer == line.lower else amount
+            network.apply(replace(line, balance=line.balance + change))
+
+
+def test_a_payment_that_fits_one_path_is_the_same_with_and_without_parts() -> None:
+    alone = ask_mesh(90)
+    in_parts = ask_mesh(90, maxParts="5")
+    (part,) = in_parts.pop("parts")
+    assert in_parts == alone
+    assert part == {name: alone[name] for name in ("path", "value", "fees", "estimatedGas")}
+    assert ask_mesh(90, maxParts=1) == alone
+
+
+def test_what_can_be_spent_in_parts_goes_through_and_one_more_does_not() -> None:
+    api = client(networks=graphs(MESH))
+
+    def spendable(query: str) -> str:
+        url = f"{CASH_URL}/users/{text(ADA)}/spendables/{text(CY)}{query}"
+        answer: str = api.get(url).get_json()
+        return answer
+
+    assert spendable("") == spendable("?maxParts=1") == "800"
+    assert spendable("?maxParts=2") == "1295"
+    largest = int(spendable("?maxParts=16"))
+    assert largest == 1385
+    answer = ask_mesh(largest, maxParts=16)
+    assert sum(int(part["value"]) for part in answer["parts"]) == largest
+    too_much = ask_mesh(largest + 1, maxParts=16)
+    assert (too_much["parts"], too_much["path"], too_much["fees"]) == ([], [], "0")
+    assert (too_much["reason"], too_much["largestValue"]) == ("capacity", str(largest))
+    assert str(largest) in too_much["reasonMessage"]
+
+
+@pytest.mark.parametrize("parts", ["0", "17", "", "x", "1.0", "-1"])
+def test_a_wrong_number_of_parts_is_refused_by_name(parts: str) -> None:
+    url = f"{CASH_URL}/users/{text(ADA)}/spendables/{text(CY)}?maxParts={parts}"
+    for answer in (client().get(url), ask("path-info", ADA, CY, value=1, maxParts=parts)):
+        assert answer.status_code == 422
+        message = "maxParts: expected a whole number from 1 to 16, in decimal digits"
+        assert answer.get_json()["message"] == message
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "place"),
+    [
+        ("alternatives", 11, "alternatives"),
+        ("alternatives", True, "alternatives"),
+        ("maxParts", 1.5, "maxParts"),
+        ("avoid", text(BO), "avoid"),
+        ("avoid", {}, "avoid"),
+        ("avoid", [text(BO), "Bo"], "avoid.1"),
+        ("avoid", [None], "avoid.0"),
+        ("avoid", [[text(BO)]], "avoid.0"),
+    ],
+)
+def test_a_bad_option_is_refused_by_name(field: str, value: Any, place: str) -> None:
+    answer = ask("path-info", ADA, CY, value=1, **{field: value})
+    assert answer.status_code == 422
+    assert answer.get_json()["message"].startswith(f"{place}: ")
+
+
+def test_options_that_are_null_are_not_there() -> None:
+    assert ask_mesh(90, avoid=None, maxParts=None, alternatives=None) == ask_mesh(90)
 
 
 TRIANGLE = (*TRUSTLINES[:2], Trustline(ADA, CY, given=500, received=500, mtime=NOW))
@@ -143,21 +273,21 @@ def test_a_claim_is_settled_over_a_cycle_of_which_the_receiver_pays_the_fees() -
 
 
 @pytest.mark.parametrize(
-    ("user", "other", "limits", "payer", "code"),
+    ("user", "other", "limits", "payer", "why"),
     [
-        (ADA, CY, {}, "sender", "nothing_to_close"),
-        (ADA, STRANGER, {}, "sender", "unknown_receiver"),
-        (ADA, BO, {"maxFees": 1}, "sender", "fees"),
-        (BO, ADA, {"maxHops": 2}, "receiver", "hops"),
+        (ADA, CY, {}, "sender", {"reason": "nothing_to_close"}),
+        (ADA, STRANGER, {}, "sender", {"reason": "unknown_receiver"}),
+        (ADA, BO, {"maxFees": 1}, "sender", {"reason": "fees", "cheapestFees": "2"}),
+        (BO, ADA, {"maxHops": 2}, "receiver", {"reason": "hops", "fewestHops": 3}),
     ],
 )
 def test_where_nothing_can_be_settled_the_answer_is_an_empty_path(
-    user: bytes, other: bytes, limits: dict[str, int], payer: str, code: str
+    user: bytes, other: bytes, limits: dict[str, int], payer: str, why: dict[str, Any]
 ) -> None:
     api = client(networks=graphs(TRIANGLE))
     answer = ask("close-trustline-path-info", user, other, api, **limits).get_json()
     assert answer.pop("reasonMessage")
-    assert answer == {"path": [], "fees": "0", "value": "0", "feePayer": payer, "reason": code}
+    assert answer == {"path": [], "fees": "0", "value": "0", "feePayer": payer, **why}
 
 
 @pytest.mark.parametrize("kind", KINDS)
