@@ -176,9 +176,9 @@ static bool find_hop_bounds(search *s, outcome *failed) {
             return false;
         }
         for (uint32_t i = 0; i < owner->degree; i++) {
-            uint32_t p = other_end(s->net, owner->ends[i]);
+            uint32_t p = owner->ends[i].other;
             if (s->work->bound[p].is_reached || s->work->is_avoided[p]) continue;
-            hop h = hop_over(s->net, owner->ends[i], !s->asked->receiver_pays, s->asked->at);
+            hop h = hop_over(&owner->ends[i], !s->asked->receiver_pays, s->asked->at);
             if (!can_pay(&h, least)) continue;
             touch(s->work, p);
             s->work->bound[p] = (label){.hops = here.hops + 1, .is_reached = true};
@@ -213,10 +213,10 @@ static bool find_fee_bounds(search *s, outcome *failed) {
             return false;
         }
         for (uint32_t i = 0; i < owner->degree; i++) {
-            uint32_t p = other_end(s->net, owner->ends[i]);
+            uint32_t p = owner->ends[i].other;
             label *there = &s->work->bound[p];
             if (there->is_settled || s->work->is_avoided[p]) continue;
-            hop h = hop_over(s->net, owner->ends[i], false, s->asked->at);
+            hop h = hop_over(&owner->ends[i], false, s->asked->at);
             if (!can_pay(&h, least)) continue;
             uint64_t fee = 0;
             if (here.user != s->asked->target) fee = fee_withheld(imbalance(least, h.balance), s->net->divisor);
@@ -247,9 +247,9 @@ static bool extend(search *s, uint32_t index) {
     step from = s->steps[index];
     const user *owner = &s->net->users[from.user];
     for (uint32_t i = 0; i < owner->degree; i++) {
-        uint32_t p = other_end(s->net, owner->ends[i]);
+        uint32_t p = owner->ends[i].other;
         if (!may_go(s, index, p)) continue;
-        hop h = hop_over(s->net, owner->ends[i], s->asked->receiver_pays, s->asked->at);
+        hop h = hop_over(&owner->ends[i], s->asked->receiver_pays, s->asked->at);
         step longer = {.user = p, .before = index, .next = NOBODY};
         if (!walk_step(s->net, s->asked->receiver_pays, &from.state, &h, &longer.state)) continue;
         /* At the target the walk ends; anywhere else the mediator's own fee is already certain. */
@@ -310,9 +310,9 @@ static bool is_tight_after(const search *s, uint32_t u, uint64_t fees) {
     const user *owner = &s->net->users[u];
     wide onward = cheapest_taken(s, u)->onward, lowest = fees < s->asked->value ? s->asked->value - fees : 0;
     for (uint32_t i = 0; i < owner->degree; i++) {
-        hop h = hop_over(s->net, owner->ends[i], true, s->asked->at);
+        hop h = hop_over(&owner->ends[i], true, s->asked->at);
         if (h.is_frozen || h.capacity >= onward || h.capacity < lowest) continue;
-        uint32_t p = other_end(s->net, owner->ends[i]);
+        uint32_t p = owner->ends[i].other;
         const label *rest = &s->work->bound[p];
         wide certain = !s->has_fee_bounds ? 0 : rest->is_settled ? rest->cost : s->bound_reach;
         if (h.capacity - lowest >= certain) return true;

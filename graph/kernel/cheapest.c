@@ -15,7 +15,7 @@ static void mark_avoided(scratch *work, const uint32_t *users, uint32_t count) {
 static uint64_t fees_received(const network *net, const question *asked, const answer *along) {
     walk state = {.moved = asked->value, .onward = asked->value};
     for (uint32_t i = 1; i < along->path_length; i++) {
-        hop over = hop_over(net, end_between(net, along->path[i - 1], along->path[i]), true, asked->at);
+        hop over = hop_over(end_between(net, along->path[i - 1], along->path[i]), true, asked->at);
         walk before = state;
         if (!walk_step(net, true, &before, &over, &state)) return UINT64_MAX;
     }

@@ -102,7 +102,8 @@ static PyObject *network_put_method(NetworkObject *self, PyObject *args) {
     if (!PyArg_ParseTuple(args, "SSO!O&O&hhpO&", &lower, &higher, &PyLong_Type, &balance, read_uint64, &given,
                           read_uint64, &received, &rate_given, &rate_received, &is_frozen, read_uint64, &mtime))
         return NULL;
-    line state = {.given = given, .received = received, .rate_given = rate_given, .rate_received = rate_received};
+    end state = {.given = given, .received = received, .rate_given = rate_given, .rate_received = rate_received};
+    uint32_t owner;
     state.is_frozen = is_frozen;
     state.mtime = (uint32_t)mtime;
     if (mtime > UINT32_MAX) {
@@ -115,8 +116,8 @@ static PyObject *network_put_method(NetworkObject *self, PyObject *args) {
     }
     if (!read_wide(balance, &state.size, &state.is_negative)) return NULL;
     lock_for_writing(self);
-    bool is_done = index_of(self, lower, true, &state.lower) && index_of(self, higher, true, &state.higher);
-    if (is_done && !network_put(&self->net, &state)) {
+    bool is_done = index_of(self, lower, true, &owner) && index_of(self, higher, true, &state.other);
+    if (is_done && !network_put(&self->net, owner, &state)) {
         PyErr_NoMemory();
         is_done = false;
     }
@@ -307,7 +308,7 @@ static PyObject *sweep_method(NetworkObject *self, PyObject *args) {
     pthread_rwlock_rdlock(&self->net.lock);
     for (uint32_t u = 0; u < self->net.user_count; u++)
         for (uint32_t i = 0; i < self->net.users[u].degree; i++)
-            sum += (uint64_t)hop_over(&self->net, self->net.users[u].ends[i], true, at).capacity;
+            sum += (uint64_t)hop_over(&self->net.users[u].ends[i], true, at).capacity;
     pthread_rwlock_unlock(&self->net.lock);
     Py_END_ALLOW_THREADS
     return PyLong_FromUnsignedLongLong(sum);

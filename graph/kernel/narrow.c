@@ -58,11 +58,11 @@ static void try_to_join(search *s, uint32_t u) {
     uint64_t cost = s->work->exact[u].cost;
     uint32_t hops = s->work->exact[u].hops;
     while (u != s->sender) {
-        uint32_t end = s->work->bound[u].parent;
-        hop h = hop_over(s->net, end, true, s->asked->at);
+        const label *there = &s->work->bound[u];
+        hop h = hop_over(&s->net->users[there->parent].ends[there->parent_end], true, s->asked->at);
         if (!amount_on(s, &h, cost, hops, &cost)) return;
         hops++;
-        u = other_end(s->net, end ^ 1);
+        u = there->parent;
         if (!comes_before(cost, hops, s->best_cost, s->best_hops)) return;
     }
     if (fees_of(s, cost) > s->asked->max_fees) return;
@@ -98,10 +98,10 @@ static void step_back(search *s) {
     const user *owner = &s->net->users[u];
     if (!spend(s, owner->degree)) return;
     for (uint32_t i = 0; i < owner->degree && s->failed == FOUND; i++) {
-        uint32_t p = other_end(s->net, owner->ends[i]);
+        uint32_t p = owner->ends[i].other;
         label *there = &s->work->exact[p];
         if (there->is_settled || !may_walk(s, p, u)) continue;
-        hop h = hop_over(s->net, owner->ends[i], false, s->asked->at);
+        hop h = hop_over(&owner->ends[i], false, s->asked->at);
         uint64_t cost;
         if (!amount_on(s, &h, here->cost, here->hops, &cost)) continue;
         uint32_t hops = here->hops + 1;
@@ -122,12 +122,12 @@ static void step_front(search *s) {
     const user *owner = &s->net->users[u];
     if (!spend(s, owner->degree)) return;
     for (uint32_t i = 0; i < owner->degree && s->failed == FOUND; i++) {
-        uint32_t p = other_end(s->net, owner->ends[i]);
+        uint32_t p = owner->ends[i].other;
         label *there = &s->work->bound[p];
         bool is_last = p == s->start;
         if (there->is_settled || p == s->sender) continue;
         if (is_last ? !may_walk(s, u, p) : s->work->is_avoided[p]) continue;
-        hop h = hop_over(s->net, owner->ends[i], true, s->asked->at);
+        hop h = hop_over(&owner->ends[i], true, s->asked->at);
         uint64_t least = s->begun.onward;
         if (!amount_on(s, &h, least, is_last ? s->begun.hops : 1, &least)) continue;
         uint64_t fee = least - s->begun.onward;
@@ -137,7 +137,7 @@ static void step_front(search *s) {
         if (cost > s->asked->max_fees) continue;
         if (there->is_reached && !comes_before(cost, hops, there->cost, there->hops)) continue;
         touch(s->work, p);
-        *there = (label){.cost = cost, .hops = hops, .parent = owner->ends[i], .is_reached = true};
+        *there = (label){.cost = cost, .hops = hops, .parent = u, .parent_end = i, .is_reached = true};
         if (!is_last) push(s, &s->work->bound_heap, cost, hops, p);
         if (s->work->exact[p].is_reached) try_to_join(s, p);
     }
@@ -176,11 +176,11 @@ static outcome read_path(search *s, answer *out) {
         const label *here = &s->work->exact[u];
         uint32_t next = NOBODY;
         for (uint32_t i = 0; i < owner->degree; i++) {
-            uint32_t p = other_end(s->net, owner->ends[i]);
+            uint32_t p = owner->ends[i].other;
             const label *after = &s->work->exact[p];
             if (!after->is_reached || after->hops + 1 != here->hops || !may_walk(s, u, p)) continue;
             if (next != NOBODY && compare_users(s->net, next, p) < 0) continue;
-            hop h = hop_over(s->net, owner->ends[i], true, s->asked->at);
+            hop h = hop_over(&owner->ends[i], true, s->asked->at);
             uint64_t cost;
             if (amount_on(s, &h, after->cost, after->hops, &cost) && cost == here->cost) next = p;
         }

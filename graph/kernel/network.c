@@ -1,15 +1,15 @@
 #include "network.h"
 
-#include "scratch.h"
-
 #include <stdlib.h>
 #include <string.h>
 
+#include "scratch.h"
+
 static bool grow(void **array, uint32_t *room, uint32_t needed, size_t size) {
     if (needed <= *room) return true;
-    uint64_t wanted = *room ? (uint64_t)*room * 2 : 4;
-    while (wanted < needed) wanted *= 2;
-    if (wanted >= NOBODY / 2) return false; /* an end is a line's index and one bit */
+    uint64_t wanted = *room ? (uint64_t)*room + *room / 2 + 1 : 2;
+    if (wanted < needed) wanted = needed;
+    if (wanted >= NOBODY) return false;
     void *larger = realloc(*array, wanted * size);
     if (larger == NULL) return false;
     *array = larger;
@@ -19,7 +19,6 @@ static bool grow(void **array, uint32_t *room, uint32_t needed, size_t size) {
 
 bool network_init(network *net, uint32_t divisor, bool prevents_mediator_interests) {
     memset(net, 0, sizeof *net);
-    net->free_line = NOBODY;
     net->divisor = divisor;
     net->prevents_mediator_interests = prevents_mediator_interests;
     return pthread_rwlock_init(&net->lock, NULL) == 0 && pthread_mutex_init(&net->idle_lock, NULL) == 0;
@@ -28,7 +27,6 @@ bool network_init(network *net, uint32_t divisor, bool prevents_mediator_interes
 void network_free(network *net) {
     for (uint32_t i = 0; i < net->user_count; i++) free(net->users[i].ends);
     free(net->users);
-    free(net->lines);
     scratch_free_all(net);
     pthread_mutex_destroy(&net->idle_lock);
     pthread_rwlock_destroy(&net->lock);
@@ -41,56 +39,64 @@ bool network_add_user(network *net, const unsigned char *key, size_t key_length,
     return true;
 }
 
-/* The position of the line between two users among the ends of the one with fewer; NOBODY if there is none. */
-static uint32_t find(const network *net, uint32_t one, uint32_t other, uint32_t *owner) {
-    bool first_is_smaller = net->users[one].degree <= net->users[other].degree;
-    *owner = first_is_smaller ? one : other;
-    uint32_t wanted = first_is_smaller ? other : one;
-    const user *u = &net->users[*owner];
-    for (uint32_t i = 0; i < u->degree; i++)
-        if (other_end(net, u->ends[i]) == wanted) return i;
-    return NOBODY;
+/* Finds a trustline from the user who has fewer, and returns the end of `owner`. */
+static end *find(const network *net, uint32_t owner, uint32_t other) {
+    bool owner_is_smaller = net->users[owner].degree <= net->users[other].degree;
+    const user *u = &net->users[owner_is_smaller ? owner : other];
+    uint32_t wanted = owner_is_smaller ? other : owner;
+    for (uint32_t i = 0; i < u->degree; i++) {
+        if (u->ends[i].other != wanted) continue;
+        return owner_is_smaller ? &u->ends[i] : &net->users[owner].ends[u->ends[i].twin];
+    }
+    return NULL;
 }
 
-bool network_put(network *net, const line *state) {
-    uint32_t owner, position = find(net, state->lower, state->higher, &owner);
-    if (position != NOBODY) {
-        net->lines[net->users[owner].ends[position] >> 1] = *state;
-        return true;
-    }
-    user *lower = &net->users[state->lower], *higher = &net->users[state->higher];
-    if (!grow((void **)&lower->ends, &lower->room, lower->degree + 1, sizeof *lower->ends)) return false;
-    if (!grow((void **)&higher->ends, &higher->room, higher->degree + 1, sizeof *higher->ends)) return false;
-    uint32_t index = net->free_line;
-    if (index != NOBODY) {
-        net->free_line = net->lines[index].lower;
+const end *end_between(const network *net, uint32_t owner, uint32_t other) { return find(net, owner, other); }
+
+/* The same trustline as the other user sees it. */
+static end turned(const end *e, uint32_t owner) {
+    end t = *e;
+    t.other = owner;
+    t.given = e->received;
+    t.received = e->given;
+    t.rate_given = e->rate_received;
+    t.rate_received = e->rate_given;
+    t.is_negative = e->size && !e->is_negative;
+    return t;
+}
+
+bool network_put(network *net, uint32_t owner, const end *state) {
+    user *here = &net->users[owner], *there = &net->users[state->other];
+    end mine = *state, others = turned(state, owner);
+    const end *known = find(net, owner, state->other);
+    if (known != NULL) {
+        mine.twin = known->twin;
+        others.twin = (uint32_t)(known - here->ends);
     } else {
-        if (!grow((void **)&net->lines, &net->line_room, net->line_count + 1, sizeof *net->lines)) return false;
-        index = net->line_count++;
+        if (!grow((void **)&here->ends, &here->room, here->degree + 1, sizeof *here->ends)) return false;
+        if (!grow((void **)&there->ends, &there->room, there->degree + 1, sizeof *there->ends)) return false;
+        others.twin = here->degree++;
+        mine.twin = there->degree++;
     }
-    net->lines[index] = *state;
-    lower->ends[lower->degree++] = index << 1;
-    higher->ends[higher->degree++] = index << 1 | 1;
+    here->ends[others.twin] = mine;
+    there->ends[mine.twin] = others;
     return true;
 }
 
-static void detach(user *u, uint32_t end) {
-    for (uint32_t i = 0; i < u->degree; i++) {
-        if (u->ends[i] == end) {
-            u->ends[i] = u->ends[--u->degree];
-            return;
-        }
-    }
+/* Takes an end out by putting the last one in its place. */
+static void take_out(network *net, user *u, uint32_t index) {
+    uint32_t last = --u->degree;
+    if (index == last) return;
+    u->ends[index] = u->ends[last];
+    net->users[u->ends[index].other].ends[u->ends[index].twin].twin = index;
 }
 
-void network_drop(network *net, uint32_t lower, uint32_t higher) {
-    uint32_t owner, position = find(net, lower, higher, &owner);
-    if (position == NOBODY) return;
-    uint32_t index = net->users[owner].ends[position] >> 1;
-    detach(&net->users[lower], index << 1);
-    detach(&net->users[higher], index << 1 | 1);
-    net->lines[index].lower = net->free_line;
-    net->free_line = index;
+void network_drop(network *net, uint32_t one, uint32_t other) {
+    const end *found = find(net, one, other);
+    if (found == NULL) return;
+    uint32_t index = (uint32_t)(found - net->users[one].ends), twin = found->twin;
+    take_out(net, &net->users[one], index);
+    take_out(net, &net->users[other], twin);
 }
 
 int compare_users(const network *net, uint32_t one, uint32_t other) {

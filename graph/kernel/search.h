@@ -58,9 +58,6 @@ bool walk_step(const network *net, bool receiver_pays, const walk *before, const
 /* Walks what has begun; false where it cannot be. */
 bool walk_begun(const network *net, const question *asked, walk *state);
 
-/* The end of the trustline from one user to another, seen from the first; NOBODY if there is none. */
-uint32_t end_between(const network *net, uint32_t from, uint32_t to);
-
 bool is_among(const uint32_t *users, uint32_t count, uint32_t wanted);
 
 /* Whether the budget or the time is spent after so much more work. */

@@ -28,23 +28,15 @@ bool walk_step(const network *net, bool receiver_pays, const walk *before, const
     return true;
 }
 
-uint32_t end_between(const network *net, uint32_t from, uint32_t to) {
-    bool from_is_smaller = net->users[from].degree <= net->users[to].degree;
-    const user *u = &net->users[from_is_smaller ? from : to];
-    for (uint32_t i = 0; i < u->degree; i++)
-        if (other_end(net, u->ends[i]) == (from_is_smaller ? to : from)) return from_is_smaller ? u->ends[i] : u->ends[i] ^ 1;
-    return NOBODY;
-}
-
 bool walk_begun(const network *net, const question *asked, walk *state) {
     *state = (walk){.moved = asked->value, .onward = asked->value};
     for (uint32_t i = 1; i < asked->begun_count; i++) {
         uint32_t last = asked->begun_count - 1;
         uint32_t payer = asked->receiver_pays ? asked->begun[i - 1] : asked->begun[last - i];
         uint32_t payee = asked->receiver_pays ? asked->begun[i] : asked->begun[last - i + 1];
-        uint32_t end = end_between(net, payer, payee);
-        if (end == NOBODY) return false;
-        hop over = hop_over(net, end, true, asked->at);
+        const end *taken = end_between(net, payer, payee);
+        if (taken == NULL) return false;
+        hop over = hop_over(taken, true, asked->at);
         walk before = *state;
         if (!walk_step(net, asked->receiver_pays, &before, &over, state)) return false;
     }

@@ -19,11 +19,11 @@ static bool extend(search *s, const entry *top) {
     const user *owner = &s->net->users[top->user];
     uint64_t amount = MAX_AMOUNT - top->cost;
     for (uint32_t i = 0; i < owner->degree; i++) {
-        uint32_t p = other_end(s->net, owner->ends[i]);
+        uint32_t p = owner->ends[i].other;
         const label *there = &s->work->exact[p];
         if (p != s->receiver && s->work->is_avoided[p]) continue;
         if (there->is_settled && there->hops <= top->hops + 1) continue;
-        hop h = hop_over(s->net, owner->ends[i], true, s->asked->at);
+        hop h = hop_over(&owner->ends[i], true, s->asked->at);
         if (h.is_frozen || h.capacity <= 0) continue;
         uint64_t arriving = (wide)amount < h.capacity ? amount : (uint64_t)h.capacity;
         if (p != s->receiver) arriving = forwardable(arriving, h.balance, s->net->divisor);
