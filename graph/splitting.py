@@ -1,0 +1,315 @@
+"""Ways to split a payment, tried out on a copy of the network: by a planned flow, or the widest path each time."""
+
+import heapq
+from collections.abc import Callable, Collection, Iterable, Iterator
+from functools import partial
+from itertools import pairwise
+
+from graph.answers import Found, Limits, NotFound
+from graph.fees import fee, forwardable, imbalance
+from graph.flow import Flow, Goal
+from graph.paths import cheapest_transfer, largest_transfer
+from graph.transfer import MAX_AMOUNT, FeePayer, RuleBroken, Transfer, replay
+from graph.trustline import User
+from graph.vicinity import Vicinity
+
+_Hop = tuple[User, User]
+_Way = tuple[User, ...]
+_Room = Callable[[User, User], int]
+"""How much a hop from one user to another may move."""
+
+Parts = tuple[Transfer, ...]
+
+NARROWEST = (16, 8, 4, 2, 1)
+"""Hops that can move less than a part's average share, divided by this, are left out when parts run short."""
+
+REPEATS = 3
+"""How often the hops of one attempt are those that the next may use."""
+
+GOOD_ENOUGH = 1000
+"""With fees no further attempt is made once less than this share of the bound is missing."""
+
+SEARCH_BUDGET = 20_000
+"""How many ends of trustlines the search for a single part may look at, in each of its attempts."""
+
+
+class Splitter:
+    """Parts tried out on a copy of the network, in several ways."""
+
+    def __init__(
+        self,
+        vicinity: Vicinity,
+        fee_payer: FeePayer,
+        at: int,
+        max_parts: int,
+        max_hops: int | None,
+        budget: int,
+    ) -> None:
+        self._vicinity = vicinity
+        self._network = vicinity.network
+        self._fee_payer = fee_payer
+        self._at = at
+        self._max_parts = max_parts
+        self._max_hops = max_hops
+        self._work = budget
+        self._bound = 0
+        self._is_bound_sure = False
+
+    def ways(self, value: int | None) -> Iterator[Parts]:
+        """Lists of parts that pay up to ``value``, or as much as they can if it is None."""
+        if value is not None:
+            # No more flow than is paid, and therefore the lowest fees; it may take more parts than a larger flow.
+            exact = self._tried(partial(self._planned, value=value, is_exact=True))
+            yield exact
+        widest = self._tried(partial(self._widest, value=value))
+        yield widest
+        if value is not None and self._suffices(max(value_of(exact), value_of(widest)), value):
+            return
+        planned = self._tried(partial(self._planned, value=value))
+        yield planned
+        if len(planned) < self._max_parts or self._suffices(max(value_of(planned), value_of(widest)), value):
+            return
+        for parts in self._with_fewer_hops(planned, value):
+            yield parts
+            if self.is_spent or self._suffices(value_of(parts), value):
+                return
+
+    def _suffices(self, total: int, value: int | None) -> bool:
+        if value is not None:
+            return total >= value
+        short = self._bound - total
+        return short <= 0 or (self._network.rules.fee_divisor != 0 and short * GOOD_ENOUGH <= self._bound)
+
+    def _with_fewer_hops(self, planned: Parts, value: int | None) -> Iterator[Parts]:
+        """Plan again without narrow hops, and only over hops that the parts found so far have used.
+
+        The fewer hops a plan may use, the fewer and wider are its paths.
+        """
+        total = value_of(planned)
+        for fraction in NARROWEST:
+            narrow = total // (fraction * self._max_parts)
+            hops = {hop for hop in self._hops() if self._room(*hop) >= narrow}
+            before = -1
+            for _ in range(1 + REPEATS):
+                parts = self._tried(partial(self._planned, value=value, hops=hops))
+                yield parts
+                if value_of(parts) <= before:
+                    break
+                hops = {hop for part in parts for hop in pairwise(part.path)}
+                before = value_of(parts)
+
+    def _hops(self) -> Iterator[_Hop]:
+        for line in self._network.trustlines():
+            yield line.pair
+            yield line.higher, line.lower
+
+    def _tried(self, way: Callable[[list[Transfer]], None]) -> Parts:
+        parts: list[Transfer] = []
+        way(parts)
+        self._vicinity.undo()
+        return tuple(parts)
+
+    def is_most(self, value: int) -> bool:
+        """Whether it is certain that no parts deliver more than ``value``."""
+        return self._is_bound_sure and value >= self._bound
+
+    @property
+    def is_spent(self) -> bool:
+        """Whether the budget ended the attempts."""
+        return self._work <= 0
+
+    def _widest(self, parts: list[Transfer], value: int | None) -> None:
+        """Take the widest path, again and again; without fees that finds its way to the maximum flow."""
+        while len(parts) < self._max_parts and (value is None or value_of(parts) < value):
+            transfer = self._widest_transfer(None if value is None else value - value_of(parts))
+            if transfer is None:
+                return
+            self._execute(parts, transfer)
+
+    def _widest_transfer(self, missing: int | None) -> Transfer | None:
+        """Return the largest transfer, or the cheapest of what is missing if that is less."""
+        if self.is_spent:
+            return None
+        self._work -= SEARCH_BUDGET
+        ends = self._vicinity.sender, self._vicinity.receiver
+        largest = largest_transfer(self._network, *ends, self._at, max_hops=self._max_hops, budget=SEARCH_BUDGET)
+        if isinstance(largest, NotFound):
+            return None
+        found = largest.transfer
+        is_sender = self._fee_payer is FeePayer.SENDER
+        amount = found.value if is_sender else self._passing(found.path, self._room)
+        if is_sender and (missing is None or missing >= amount):
+            return found
+        cheapest = cheapest_transfer(
+            self._network,
+            *ends,
+            amount if missing is None else min(missing, amount),
+            self._at,
+            fee_payer=self._fee_payer,
+            limits=Limits(max_hops=self._max_hops),
+            budget=SEARCH_BUDGET,
+        )
+        return cheapest.transfer if isinstance(cheapest, Found) else None
+
+    def _planned(
+        self,
+        parts: list[Transfer],
+        value: int | None,
+        *,
+        is_exact: bool = False,
+        hops: Collection[_Hop] | None = None,
+    ) -> None:
+        """Plan a flow, of the value or as large as can be, and take its paths; plan anew for what is missing."""
+        while len(parts) < self._max_parts and (value is None or value_of(parts) < value):
+            plan = self._plan(value - value_of(parts) if is_exact and value is not None else None, hops)
+            taken = len(parts)
+            self._take_plan(parts, plan, value)
+            if len(parts) == taken:
+                break
+        self._widest(parts, value)
+
+    def _take_plan(self, parts: list[Transfer], plan: dict[_Hop, int], value: int | None) -> None:
+        def room(payer: User, payee: User) -> int:
+            return min(plan.get((payer, payee), 0), self._room(payer, payee))
+
+        while len(parts) < self._max_parts and (value is None or value_of(parts) < value):
+            path = self._widest_path(room)
+            if path is None:
+                return
+            missing = None if value is None else value - value_of(parts)
+            if self._take(parts, path, missing, room):
+                for hop, amount in zip(pairwise(path), parts[-1].amounts, strict=True):
+                    plan[hop] = max(plan[hop] - amount, 0)
+            else:
+                del plan[min(pairwise(path), key=lambda hop: room(*hop))]
+
+    def _plan(self, value: int | None, hops: Collection[_Hop] | None) -> dict[_Hop, int]:
+        """Return what the best flow moves over each hop."""
+        users = self._network.users
+        numbers = {user: number for number, user in enumerate(users)}
+        flow = Flow(len(users), self._network.rules.fee_divisor, self._work)
+        arcs: dict[int, _Hop] = {}
+        for user in users:
+            for view in self._network.views(user, self._at):
+                if user == self._vicinity.receiver or view.other == self._vicinity.sender:
+                    continue
+                if hops is not None and (user, view.other) not in hops:
+                    continue
+                for room, is_lossy in self._split(view.balance, view.left_received, view.other):
+                    arc = flow.add_arc(numbers[user], numbers[view.other], room, is_lossy=is_lossy)
+                    arcs[arc] = (user, view.other)
+        goal = Goal(delivered=value) if self._fee_payer is FeePayer.SENDER else Goal(sent=value)
+        source, sink = numbers[self._vicinity.sender], numbers[self._vicinity.receiver]
+        flow.grow(source, sink, goal)
+        self._work = flow.left_budget
+        if not self._bound:
+            self._bound = flow.delivered
+            cut = {users[number] for number in flow.reachable(source)}
+            is_full = not self.is_spent and (value is None or flow.delivered < value)
+            is_free = self._network.rules.fee_divisor == 0
+            self._is_bound_sure = is_free and is_full and self._vicinity.holds_all_around(cut)
+        return _net({arcs[arc]: 0 for arc in arcs}, ((arcs[arc], flow.planned(arc)) for arc in arcs))
+
+    def _split(self, balance: int, room: int, payee: User) -> Iterator[tuple[int, bool]]:
+        """The parts of a hop's room that pass free and with a loss."""
+        divisor = self._network.rules.fee_divisor
+        is_free = divisor == 0 or payee == self._vicinity.receiver
+        free = max(room, 0) if is_free else min(max(balance, 0), max(room, 0))
+        if free:
+            yield free, False
+        if room > free and divisor != 1:
+            yield room - free, True
+
+    def _room(self, payer: User, payee: User) -> int:
+        view = self._network.view(payer, payee, self._at)
+        return 0 if view is None else min(max(view.left_received, 0), MAX_AMOUNT)
+
+    def _widest_path(self, room: _Room) -> _Way | None:
+        """Return the path over which most arrives, each hop moving at most its ``room``; then the shortest."""
+        sender, receiver = self._vicinity.sender, self._vicinity.receiver
+        queue: list[tuple[int, int, _Way]] = [(-MAX_AMOUNT, 0, (sender,))]
+        fewest: dict[User, int] = {}
+        while queue:
+            negative, hops, path = heapq.heappop(queue)
+            user = path[-1]
+            if user == receiver:
+                return path
+            if fewest.get(user, hops + 1) <= hops or (self._max_hops is not None and hops >= self._max_hops):
+                continue
+            fewest[user] = hops
+            self._work -= self._network.graph.degree[user]
+            if self.is_spent:
+                return None
+            for other in self._network.neighbours(user):
+                if fewest.get(other, hops + 2) <= hops + 1:
+                    continue
+                amount = min(-negative, room(user, other))
+                if other != receiver and amount:
+                    view = self._network.view(user, other, self._at)
+                    assert view is not None
+                    amount = forwardable(amount, view.balance, self._network.rules.fee_divisor)
+                if amount:
+                    heapq.heappush(queue, (-amount, hops + 1, (*path, other)))
+        return None
+
+    def _take(self, parts: list[Transfer], path: _Way, missing: int | None, room: _Room) -> bool:
+        """Execute the largest transfer over a path, up to what is missing; False if the contract refuses it."""
+        amount = self._passing(path, room)
+        if missing is not None:
+            amount = min(amount, missing)
+        try:
+            transfer = replay(self._network, path, amount, self._fee_payer, self._at)
+        except RuleBroken:
+            return False
+        return amount > 0 and self._execute(parts, transfer)
+
+    def _execute(self, parts: list[Transfer], transfer: Transfer) -> bool:
+        self._vicinity.execute(transfer, self._at)
+        parts.append(transfer)
+        return True
+
+    def _passing(self, path: _Way, room: _Room) -> int:
+        """Return the largest value that can be transferred over ``path``, each hop moving at most its ``room``."""
+        divisor = self._network.rules.fee_divisor
+        hops = [(room(*hop), self._network.view(*hop, self._at)) for hop in pairwise(path)]
+        if self._fee_payer is FeePayer.SENDER:
+            amount = MAX_AMOUNT
+            for number, (width, view) in enumerate(hops):
+                assert view is not None
+                amount = min(amount, width)
+                if number < len(hops) - 1:
+                    amount = forwardable(amount, view.balance, divisor)
+            return amount
+
+        def fits(amount: int) -> bool:
+            for width, view in hops:
+                if view is None or amount > width:
+                    return False
+                amount -= fee(imbalance(amount, view.balance), divisor)
+            return True
+
+        low, high = 0, min(hops[0][0], MAX_AMOUNT)
+        while low < high:
+            middle = (low + high + 1) // 2
+            low, high = (middle, high) if fits(middle) else (low, middle - 1)
+        return low
+
+
+def _net(moved: dict[_Hop, int], flows: Iterable[tuple[_Hop, int]]) -> dict[_Hop, int]:
+    """Add up the flows over each hop; what goes to and fro cancels out."""
+    for hop, amount in flows:
+        moved[hop] += amount
+    return {
+        (payer, payee): amount - min(amount, moved.get((payee, payer), 0))
+        for (payer, payee), amount in moved.items()
+    }
+
+
+def value_of(parts: Collection[Transfer]) -> int:
+    """Return what the parts deliver together (sender pays), or send together (receiver pays)."""
+    return sum(part.value for part in parts)
+
+
+def fees_of(parts: Collection[Transfer]) -> int:
+    """Return the fees of all parts."""
+    return sum(part.fees for part in parts)
