@@ -11,12 +11,15 @@ from benchmarks.peers import Answer, Igraph, Predecessor, PredecessorAbsent, net
 from benchmarks.report import Report, Row
 from benchmarks.timing import Times, time_each, time_steadily
 from graph import paths
-from graph.answers import NO_LIMITS, Found, Limits, Result
+from graph.answers import NO_LIMITS, Found, Limits, Reason, Result
 from graph.network import NetworkGraph
 from graph.transfer import FeePayer
 from graph.trustline import Pair
 
 SEED = 20_201_120
+CLOSING_BUDGET, MOST_SPENT = 1_000_000, 20
+"""After so many steps a closing cycle is not taken as a question, and how many of those may be met."""
+
 PATIENCE = 60
 """So many random questions are tried for one of the kind that is sought."""
 
@@ -29,6 +32,7 @@ class Scale:
     peer_questions: int
     predecessor_questions: int
     worst_questions: int
+    closings: int
     times_predecessor: float | None = None
     times_igraph: float | None = None
     is_decisive: bool = True
@@ -185,18 +189,29 @@ class Bench:
         self._add_multiple("closing cycle", time_steadily(search, closings), cheapest, 2)
 
     def _closings(self) -> Iterator[Pair]:
-        """Trustlines that can be closed by a cycle, from either side."""
+        """Trustlines that can be closed by a cycle, from either side; says how many took too long to decide."""
         rng = random.Random(SEED)  # noqa: S311 - reproducible questions, no secrets
-        used = [row for row in self.network.rows if row[2]]
-        found, wanted = 0, self.scale.questions
-        for row in rng.sample(used, min(len(used), wanted * 10)):
+        degree = self.graph.graph.degree
+        used = [row for row in self.network.rows if row[2] and min(degree(row[0]), degree(row[1])) > 1]
+        found = spent = tried = 0
+        for row in rng.sample(used, min(len(used), self.scale.closings * 10)):
             pair = rng.choice((row[:2], row[1::-1]))
-            if isinstance(paths.cheapest_closing(self.graph, *pair, AT), Found):
+            result = paths.engine_of(self.graph).closing(
+                self.graph, *pair, AT, limits=NO_LIMITS, avoid=(), budget=CLOSING_BUDGET
+            )
+            tried += 1
+            if isinstance(result, Found):
                 yield pair
                 found += 1
-            if found == wanted:
-                return
-            self._progress("finding cycles", found, wanted)
+            elif result.reason is Reason.BUDGET:
+                spent += 1
+            if found == self.scale.closings or spent == MOST_SPENT:
+                break
+            self._progress("finding cycles", found, self.scale.closings)
+        if spent:
+            self.report.note(
+                f"{self.name}: {spent} of {tried} closings were undecided at {CLOSING_BUDGET:,} steps."
+            )
 
     def _add_multiple(self, what: str, times: Times, cheapest: float, factor: int) -> None:
         """Add the rows of a search that may take so many times the cheapest path."""

@@ -40,22 +40,22 @@ def run(*, is_quick: bool, only: Sequence[str]) -> None:
 
 
 def _full_parts() -> list[Part]:
-    few, some = Scale(600, 200, 30, 40, is_decisive=False), Scale(600, 200, 20, 40, is_decisive=False)
+    few, some = Scale(600, 200, 30, 40, 300, is_decisive=False), Scale(600, 200, 20, 40, 300, is_decisive=False)
     return [
-        Part("ripple", lambda report: _ripple(report, Scale(600, 150, 21, 40, 2000, 20))),
+        Part("ripple", lambda report: _ripple(report, Scale(600, 150, 21, 40, 150, 2000, 20))),
         Part("1000", lambda report: _search(report, _network(1000, 5), few)),
         Part("10000", lambda report: _search(report, _network(10_000, 5), some)),
-        Part("100000", lambda report: _hundred_thousand(report, Scale(600, 90, 12, 30, 5000))),
-        Part("million", lambda report: _million(report, Scale(600, 45, 0, 21, None))),
+        Part("100000", lambda report: _hundred_thousand(report, Scale(600, 90, 12, 30, 150, 5000))),
+        Part("million", lambda report: _million(report, Scale(600, 45, 0, 21, 100))),
         Part("memory", lambda report: path_upkeep.memory(_network(100_000, 5), report, is_decisive=True)),
         Part("load", lambda report: path_upkeep.load(_network(100_000, 10), report, is_decisive=True)),
     ]
 
 
 def _quick_parts() -> list[Part]:
-    small = Scale(150, 30, 5, 10, is_decisive=False)
+    small = Scale(150, 30, 5, 10, 60, is_decisive=False)
     return [
-        Part("ripple", lambda report: _ripple(report, Scale(150, 30, 6, 10, 2000, 20))),
+        Part("ripple", lambda report: _ripple(report, Scale(150, 30, 6, 10, 30, 2000, 20))),
         Part("1000", lambda report: _search(report, _network(1000, 5), small)),
         Part("10000", lambda report: _concurrency(_search(report, _network(10_000, 5), small), 2)),
         Part("memory", lambda report: path_upkeep.memory(_network(10_000, 5), report, is_decisive=False)),
