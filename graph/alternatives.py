@@ -2,9 +2,9 @@
 
 Source: J. Y. Yen, "Finding the k shortest loopless paths in a network" (1971), in E. L. Lawler's form (1972): all
 paths but those already given are parted into sets that have no path in common, each of which is known by how its
-paths begin and by who must not come next. The best of each set is found by one search; the best of those is given next,
-and its set, without it, parted further. A path begins where the contract begins to walk: at the receiver when the
-sender pays, for there the amount is known, and at the sender when the receiver pays.
+paths begin and by who must not come next. The best of each set is found by one search; the best of those is given
+next, and its set, without it, parted further. A path begins where the contract begins to walk: at the receiver if
+the sender pays, for there the amount is known, and at the sender if the receiver pays.
 """
 
 import heapq
@@ -89,7 +89,7 @@ def cheapest_alternatives(
 
 @dataclass(frozen=True, slots=True, order=True)
 class _Candidate:
-    """The best transfer of a set of paths: all that begin as its first ``begun`` users, none of ``not_next`` next."""
+    """The best transfer of a set: of all with its first ``begun`` users and none of ``not_next`` after them."""
 
     rank: Rank
     transfer: Transfer = field(compare=False)
