@@ -7,15 +7,13 @@ from typing import Any
 from marshmallow import ValidationError, fields, post_load, validates_schema
 from marshmallow.validate import OneOf
 
+from graph.alternatives import MOST_ALTERNATIVES
 from graph.parts import MOST_PARTS
 from graph.transfer import FeePayer
 from relay.addresses import Address
 from relay.api.contract import AnswerSchema, RequestSchema
 from relay.api.fields import AddressField, Amount, HexField, WholeNumber
 from relay.model import EventType
-
-MOST_ALTERNATIVES = 10
-"""How many alternatives to a path can be asked for."""
 
 
 class NetworkSchema(AnswerSchema):
@@ -102,8 +100,8 @@ class _WithReason(AnswerSchema):
 
     If it is not, ``reason`` is a stable code (``graph.answers.Reason``) and ``reasonMessage`` a sentence. With
     them come the figures that are to the point and known: with ``capacity`` the largest value that the same
-    question has an answer for, with ``fees`` the cheapest fees, with ``hops`` the fewest hops; those two together
-    where both limits stand in the way.
+    question has an answer for (in several parts: that is known to have one), with ``fees`` the cheapest fees, with
+    ``hops`` the fewest hops; those two together where both limits stand in the way.
     """
 
     path = fields.List(AddressField())
@@ -115,7 +113,7 @@ class _WithReason(AnswerSchema):
 
 
 class AlternativeSchema(AnswerSchema):
-    """Another way for the same value."""
+    """One of several paths for a value."""
 
     path = fields.List(AddressField())
     fees = Amount()
@@ -136,8 +134,9 @@ class PathSchema(_WithReason):
     for the whole, so ``path`` is empty though there is no ``reason``, and ``fees`` and ``estimatedGas`` are their
     sums. With no way at all there is no part either.
 
-    ``alternatives`` is there if some were asked for: the next best ways after ``path``, for the whole value each,
-    by fees, hops, addresses. They may be fewer than asked for, and are none beside several parts.
+    ``alternatives`` is there if some were asked for: the cheapest paths for the whole value, each to be used
+    instead of the others, by fees, then hops, then addresses; the first of them is ``path``, unless the value goes
+    more cheaply in parts. There may be fewer than asked for.
     """
 
     fees = Amount()

@@ -230,6 +230,101 @@ def test_the_largest_value_executes_and_one_more_finds_no_path(relay: ServedRela
     assert found > 3
 
 
+def test_a_path_past_users_to_avoid_executes_and_leads_past_them(relay: ServedRelay, network: Contract) -> None:
+    base, users = f"networks/{network.address}", users_of(relay, network)
+    draw = random.Random(9)
+    found = 0
+    for _ in range(25):
+        sender, receiver = draw.sample(users, 2)
+        body = {"from": sender, "to": receiver, "value": "5"}
+        usual = relay.tell(f"{base}/path-info", **body)
+        avoid = usual["path"][1:-1]
+        past = relay.tell(f"{base}/path-info", **body, avoid=avoid)
+        if not avoid:
+            assert past == usual
+        elif past["path"]:
+            found += 1
+            assert not set(past["path"]) & set(avoid)
+            assert int(past["fees"]) >= int(usual["fees"])
+            assert executes(transfer_call(network, past, int(past["fees"])), sender)
+    assert found > 0
+
+
+def test_in_parts_at_least_as_much_arrives_and_the_first_part_executes(
+    relay: ServedRelay, network: Contract
+) -> None:
+    base, users = f"networks/{network.address}", users_of(relay, network)
+    draw = random.Random(10)
+    several = 0
+    for _ in range(15):
+        sender, receiver = draw.sample(users, 2)
+        spendable = f"{base}/users/{sender}/spendables/{receiver}"
+        alone, total = int(relay.ask(spendable)), int(relay.ask(f"{spendable}?maxParts=16"))
+        assert total >= alone
+        if not total:
+            continue
+        body = {"from": sender, "to": receiver, "value": str(total), "maxParts": 16}
+        answer = relay.tell(f"{base}/path-info", **body)
+        parts = answer["parts"]
+        assert "reason" not in answer
+        assert sum(int(part["value"]) for part in parts) == total
+        assert sum(int(part["fees"]) for part in parts) == int(answer["fees"])
+        assert sum(part["estimatedGas"] for part in parts) == answer["estimatedGas"]
+        assert answer["path"] == (parts[0]["path"] if len(parts) == 1 else [])
+        assert executes(transfer_call(network, {**parts[0], "feePayer": "sender"}, int(parts[0]["fees"])), sender)
+        several += len(parts) > 1
+    assert several > 0
+
+
+def test_every_alternative_executes_and_none_costs_less_than_the_one_before(
+    relay: ServedRelay, network: Contract
+) -> None:
+    base, users = f"networks/{network.address}", users_of(relay, network)
+    draw = random.Random(12)
+    several = 0
+    for fee_payer in ["sender", "receiver"] * 6:
+        sender, receiver = draw.sample(users, 2)
+        body = {"from": sender, "to": receiver, "value": "5", "feePayer": fee_payer, "alternatives": 10}
+        answer = relay.tell(f"{base}/path-info", **body)
+        ways = answer["alternatives"]
+        several += len(ways) > 1
+        assert ways[:1] == [{name: answer[name] for name in ("path", "fees", "estimatedGas")}][: len(ways)]
+        assert bool(ways) == bool(answer["path"])
+        assert len({tuple(way["path"]) for way in ways}) == len(ways)
+        ranks = [(int(way["fees"]), len(way["path"])) for way in ways]
+        assert ranks == sorted(ranks)
+        for way in ways:
+            assert len(set(way["path"])) == len(way["path"])
+            assert executes(transfer_call(network, answer | way, int(way["fees"])), sender)
+    assert several > 0
+
+
+def test_the_figures_of_a_reason_are_what_would_have_gone_through(relay: ServedRelay, network: Contract) -> None:
+    base, users = f"networks/{network.address}", users_of(relay, network)
+    draw = random.Random(11)
+    seen = set()
+    for _ in range(25):
+        sender, receiver = draw.sample(users, 2)
+        body = {"from": sender, "to": receiver, "value": "5"}
+        for limit in ({"value": str(2**63)}, {"maxFees": 0}, {"maxHops": 1}):
+            answer = relay.tell(f"{base}/path-info", **(body | limit))
+            possible = {
+                "capacity": {"value": answer.get("largestValue")},
+                "fees": {"maxFees": answer.get("cheapestFees")},
+                "hops": {"maxHops": answer.get("fewestHops")},
+            }.get(answer.get("reason"))
+            if possible is None or possible == {"value": "0"}:
+                continue
+            seen.add(answer["reason"])
+            again = relay.tell(f"{base}/path-info", **(body | limit | possible))
+            assert again["path"]
+            assert executes(transfer_call(network, again, int(again["fees"])), sender)
+            (name, figure) = next(iter(possible.items()))
+            beyond = int(figure) + (1 if name == "value" else -1)
+            assert relay.tell(f"{base}/path-info", **(body | limit | {name: beyond}))["path"] == []
+    assert {"capacity", "hops"} <= seen
+
+
 def test_closing_cycles_execute_on_the_chain(relay: ServedRelay, network: Contract) -> None:
     found = 0
     for (user, other), line in trustlines_by_contract(relay, network).items():

@@ -249,6 +249,34 @@ def test_a_bad_option_is_refused_by_name(field: str, value: Any, place: str) -> 
     assert answer.get_json()["message"].startswith(f"{place}: ")
 
 
+def test_alternatives_come_by_fees_and_begin_with_the_path() -> None:
+    gas = FakeGas()
+    answer = ask_mesh(90, gas, alternatives="10")
+    alternatives = answer.pop("alternatives")
+    assert [[*map(str, way["path"])] for way in alternatives] == [
+        [text(ADA), text(mediator), text(CY)] for mediator in (DEE, BO, EVE)
+    ]
+    assert [way["fees"] for way in alternatives] == ["0", "1", "1"]
+    assert all(way["estimatedGas"] == 76_324 for way in alternatives)
+    assert answer == ask_mesh(90)
+    assert answer["path"] == alternatives[0]["path"]
+    for planned in gas.asked:
+        network = NetworkGraph(Rules(fee_divisor=100), MESH)
+        assert planned.trustlines == tuple(network.trustline(*hop) for hop in pairwise(planned.transfer.path))
+
+
+def test_alternatives_are_as_many_as_asked_for_within_the_limits() -> None:
+    assert len(ask_mesh(90, alternatives=2)["alternatives"]) == 2
+    assert len(ask_mesh(90, alternatives=5, maxFees=0)["alternatives"]) == 1
+    assert len(ask_mesh(90, alternatives=5, avoid=[text(BO)])["alternatives"]) == 2
+    assert "alternatives" not in ask_mesh(90, alternatives=0)
+
+
+def test_where_no_path_carries_the_whole_there_are_no_alternatives() -> None:
+    assert ask_mesh(2000, alternatives=3)["alternatives"] == []
+    assert ask_mesh(1000, alternatives=3, maxParts=4)["alternatives"] == []
+
+
 def test_options_that_are_null_are_not_there() -> None:
     assert ask_mesh(90, avoid=None, maxParts=None, alternatives=None) == ask_mesh(90)
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from werkzeug.exceptions import BadRequest
 
+from graph.alternatives import cheapest_alternatives
 from graph.answers import Found, Limits, NotFound, Reason, Result
 from graph.parts import PartsFound, PartsResult, largest_payment, payment_in_parts
 from graph.paths import cheapest_closing, cheapest_transfer, largest_transfer
@@ -57,7 +58,7 @@ class TransferPath(_PathResource):
         with self.searching(network) as reading:
             result = _search(reading, question)
             parts = _plan_all(reading, result.parts, question) if isinstance(result, PartsFound) else []
-            others = _alternatives(reading, question, result)
+            others = _alternatives(reading, question)
             planned = [plan for other in others for plan in _plan_all(reading, [other], question)]
         ways = [self._way(part) for part in parts]
         answer = {"value": question.value, "fee_payer": question.fee_payer} | _whole(result, ways)
@@ -152,18 +153,17 @@ def _search(reading: Reading, question: TransferQuestion) -> PartsResult:
         limits=limits,
         avoid=question.avoid,
     )
-    return result if isinstance(result, PartsFound) else _with_figures_of_parts(reading, question, result)
+    return result if isinstance(result, PartsFound) else _with_largest(reading, question, result)
 
 
-def _with_figures_of_parts(reading: Reading, question: TransferQuestion, why: NotFound) -> NotFound:
-    """Return a reason with the largest value for all parts, where it is known, and no figure of a single path."""
-    largest = None
+def _with_largest(reading: Reading, question: TransferQuestion, why: NotFound) -> NotFound:
+    """Return a reason why no parts pay a value, with the value that can be spent in parts where that is it."""
     is_plain = question.fee_payer is FeePayer.SENDER and question.max_fees is None
-    if why.reason is Reason.CAPACITY and is_plain:
-        sender, receiver, hops = question.sender, question.receiver, question.max_hops
-        result = _largest(reading, sender, receiver, question.max_parts, hops, question.avoid)
-        largest = result.value if isinstance(result, PartsFound) else None
-    return replace(why, largest=largest, cheapest_fees=None, fewest_hops=None)
+    if why.reason is not Reason.CAPACITY or why.largest is not None or not is_plain:
+        return why
+    sender, receiver, hops = question.sender, question.receiver, question.max_hops
+    result = _largest(reading, sender, receiver, question.max_parts, hops, question.avoid)
+    return replace(why, largest=result.value if isinstance(result, PartsFound) else None)
 
 
 def _largest(
@@ -182,11 +182,22 @@ def _largest(
     )
 
 
-def _alternatives(reading: Reading, question: TransferQuestion, best: PartsResult) -> list[Transfer]:
-    """Return the next best ways after ``best``, as many as are asked for; none to several parts."""
-    if not question.alternatives or isinstance(best, NotFound) or len(best.parts) > 1:
-        return []
-    return []
+def _alternatives(reading: Reading, question: TransferQuestion) -> tuple[Transfer, ...]:
+    """Return the best single paths for the whole value, as many as are asked for."""
+    if not question.alternatives:
+        return ()
+    result = cheapest_alternatives(
+        reading.graph,
+        question.sender,
+        question.receiver,
+        question.value,
+        reading.at,
+        question.alternatives,
+        fee_payer=question.fee_payer,
+        limits=Limits(question.max_fees, question.max_hops),
+        avoid=question.avoid,
+    )
+    return () if isinstance(result, NotFound) else result.transfers
 
 
 def _as_parts(result: Result) -> PartsResult:
