@@ -1,61 +1,157 @@
-/* The largest value that can be sent: forwards from the sender, the label of a user is the largest amount that can
- * leave it, and a larger one is never worse. */
+/* The largest value that can be sent, the sender bearing the fees.
+ *
+ * Forwards from the sender the label of a user is the largest amount that can leave it, and a larger one is never
+ * worse. A second walk goes backwards from the receiver and bounds what can come through a user: no more than what
+ * each hop behind it could pass on. Both take up the largest first and grow by turns; where they meet, a value that
+ * goes through is known, and nothing whose label or bound is below it need be looked at.
+ *
+ * With a hop limit only the forward walk goes, and a user is taken up again with fewer hops. */
 #include "scratch.h"
 #include "search.h"
 
 typedef struct {
     const network *net;
     const question *asked;
-    scratch *work; /* exact: the fewest hops with which a user was taken up */
-    uint32_t receiver;
+    scratch *work; /* exact: what can leave a user; bound: what can come through it */
+    uint32_t sender, receiver;
+    uint64_t best; /* the largest value known to go through */
     uint64_t spent;
+    outcome failed; /* FOUND while nothing has */
 } search;
 
-static bool offer(search *s, uint64_t amount, uint32_t hops, uint32_t u) {
-    return heap_push(&s->work->exact_heap, (entry){MAX_AMOUNT - amount, hops, u});
+/* The heap has the smallest on top. */
+static uint64_t turned(uint64_t amount) { return MAX_AMOUNT - amount; }
+
+static void offer(search *s, heap *h, uint64_t amount, uint32_t hops, uint32_t u) {
+    if (!heap_push(h, (entry){turned(amount), hops, u})) s->failed = NO_MEMORY;
 }
 
-static bool extend(search *s, const entry *top) {
-    const user *owner = &s->net->users[top->user];
-    uint64_t amount = MAX_AMOUNT - top->cost;
-    for (uint32_t i = 0; i < owner->degree; i++) {
-        uint32_t p = owner->ends[i].other;
-        const label *there = &s->work->exact[p];
-        if (p != s->receiver && s->work->is_avoided[p]) continue;
-        if (there->is_settled && there->hops <= top->hops + 1) continue;
-        hop h = hop_over(&owner->ends[i], true, s->asked->at);
-        if (h.is_frozen || h.capacity <= 0) continue;
-        uint64_t arriving = (wide)amount < h.capacity ? amount : (uint64_t)h.capacity;
-        if (p != s->receiver) arriving = forwardable(arriving, h.balance, s->net->divisor);
-        /* Without a hop limit only a user's best amount counts. */
-        if (arriving == 0 || (s->asked->max_hops == UINT32_MAX && there->is_reached && there->cost >= arriving)) continue;
-        touch(s->work, p);
-        if (!there->is_reached || there->cost < arriving) {
-            s->work->exact[p].is_reached = true;
-            s->work->exact[p].cost = arriving;
-        }
-        if (!offer(s, arriving, top->hops + 1, p)) return false;
+/* What the payee of a hop can do with what its payer has: pass it on, or keep it as the receiver. */
+static uint64_t passed(const search *s, const hop *h, uint64_t amount, bool is_last) {
+    if (h->is_frozen || h->capacity <= 0) return 0;
+    uint64_t arriving = (wide)amount < h->capacity ? amount : (uint64_t)h->capacity;
+    return is_last ? arriving : forwardable(arriving, h->balance, s->net->divisor);
+}
+
+static bool may_pass(const search *s, uint32_t u) {
+    return u == s->receiver || u == s->sender || !s->work->is_avoided[u];
+}
+
+/* Follows the backward walk from a user to the receiver, with the amounts that really move. */
+static void try_to_join(search *s, uint32_t u) {
+    uint64_t amount = s->work->exact[u].cost;
+    while (u != s->receiver && amount > s->best) {
+        const label *here = &s->work->bound[u];
+        const end *e = &s->net->users[u].ends[here->parent_end];
+        hop h = hop_over(e, true, s->asked->at);
+        amount = passed(s, &h, amount, e->other == s->receiver);
+        u = e->other;
     }
-    return true;
+    if (u == s->receiver && amount > s->best) s->best = amount;
 }
 
-static outcome run(search *s, uint32_t sender, uint64_t *value) {
-    if (!offer(s, MAX_AMOUNT, 0, sender)) return NO_MEMORY;
-    touch(s->work, sender);
-    while (s->work->exact_heap.count) {
-        entry top = heap_pop(&s->work->exact_heap);
+static void step_forwards(search *s) {
+    entry top = heap_pop(&s->work->exact_heap);
+    label *here = &s->work->exact[top.user];
+    if (here->is_settled || turned(top.cost) <= s->best) return;
+    here->is_settled = true;
+    const user *owner = &s->net->users[top.user];
+    if (is_spent(s->asked, &s->spent, owner->degree)) s->failed = SPENT;
+    for (uint32_t i = 0; i < owner->degree && s->failed == FOUND; i++) {
+        uint32_t p = owner->ends[i].other;
+        label *there = &s->work->exact[p];
+        if (there->is_settled || !may_pass(s, p)) continue;
+        hop h = hop_over(&owner->ends[i], true, s->asked->at);
+        uint64_t amount = passed(s, &h, here->cost, p == s->receiver);
+        if (amount <= s->best || (there->is_reached && amount <= there->cost)) continue;
+        const label *rest = &s->work->bound[p];
+        uint64_t bound = rest->is_settled              ? rest->cost
+                         : s->work->bound_heap.count ? turned(s->work->bound_heap.entries[0].cost)
+                                                       : 0;
+        if (bound <= s->best) continue;
+        touch(s->work, p);
+        *there = (label){.cost = amount, .is_reached = true};
+        if (p != s->receiver) offer(s, &s->work->exact_heap, amount, 0, p);
+        if (rest->is_reached) try_to_join(s, p);
+    }
+}
+
+static void step_backwards(search *s) {
+    entry top = heap_pop(&s->work->bound_heap);
+    label *here = &s->work->bound[top.user];
+    if (here->is_settled) return;
+    here->is_settled = true;
+    const user *owner = &s->net->users[top.user];
+    if (is_spent(s->asked, &s->spent, owner->degree)) s->failed = SPENT;
+    for (uint32_t i = 0; i < owner->degree && s->failed == FOUND; i++) {
+        uint32_t p = owner->ends[i].other;
+        label *there = &s->work->bound[p];
+        if (there->is_settled || !may_pass(s, p)) continue;
+        hop h = hop_over(&owner->ends[i], false, s->asked->at);
+        uint64_t amount = passed(s, &h, MAX_AMOUNT, top.user == s->receiver);
+        if (amount > here->cost) amount = here->cost;
+        if (amount <= s->best || (there->is_reached && amount <= there->cost)) continue;
+        touch(s->work, p);
+        *there = (label){.cost = amount, .parent_end = owner->ends[i].twin, .is_reached = true};
+        offer(s, &s->work->bound_heap, amount, 0, p);
+        if (s->work->exact[p].is_reached) try_to_join(s, p);
+    }
+}
+
+static void drop_useless(const search *s, heap *h, const label *labels) {
+    while (h->count && (labels[h->entries[0].user].is_settled || turned(h->entries[0].cost) <= s->best)) heap_pop(h);
+}
+
+static void start(search *s, label *labels, heap *h, uint32_t u) {
+    touch(s->work, u);
+    labels[u] = (label){.cost = MAX_AMOUNT, .is_reached = true};
+    offer(s, h, MAX_AMOUNT, 0, u);
+}
+
+static outcome run_both(search *s) {
+    start(s, s->work->exact, &s->work->exact_heap, s->sender);
+    start(s, s->work->bound, &s->work->bound_heap, s->receiver);
+    while (s->failed == FOUND) {
+        drop_useless(s, &s->work->exact_heap, s->work->exact);
+        drop_useless(s, &s->work->bound_heap, s->work->bound);
+        if (!s->work->exact_heap.count) break;
+        if (s->work->bound_heap.count && s->work->bound_heap.count <= s->work->exact_heap.count)
+            step_backwards(s);
+        else
+            step_forwards(s);
+    }
+    return s->failed;
+}
+
+/* exact: `hops` are the fewest with which a user was taken up. */
+static outcome run_limited(search *s) {
+    heap *open = &s->work->exact_heap;
+    touch(s->work, s->sender);
+    offer(s, open, MAX_AMOUNT, 0, s->sender);
+    while (s->failed == FOUND && open->count) {
+        entry top = heap_pop(open);
         label *here = &s->work->exact[top.user];
         if (top.user == s->receiver) {
-            *value = MAX_AMOUNT - top.cost;
+            s->best = turned(top.cost);
             return FOUND;
         }
         if ((here->is_settled && here->hops <= top.hops) || top.hops >= s->asked->max_hops) continue;
         here->is_settled = true;
         here->hops = top.hops;
-        if (is_spent(s->asked, &s->spent, s->net->users[top.user].degree)) return SPENT;
-        if (!extend(s, &top)) return NO_MEMORY;
+        const user *owner = &s->net->users[top.user];
+        if (is_spent(s->asked, &s->spent, owner->degree)) s->failed = SPENT;
+        for (uint32_t i = 0; i < owner->degree && s->failed == FOUND; i++) {
+            uint32_t p = owner->ends[i].other;
+            const label *there = &s->work->exact[p];
+            if (!may_pass(s, p) || (there->is_settled && there->hops <= top.hops + 1)) continue;
+            hop h = hop_over(&owner->ends[i], true, s->asked->at);
+            uint64_t amount = passed(s, &h, turned(top.cost), p == s->receiver);
+            if (amount == 0) continue;
+            touch(s->work, p);
+            offer(s, open, amount, top.hops + 1, p);
+        }
     }
-    return NOT_FOUND;
+    return s->failed;
 }
 
 outcome widest(network *net, uint32_t sender, const question *asked, uint64_t *value, uint64_t *work) {
@@ -66,9 +162,11 @@ outcome widest(network *net, uint32_t sender, const question *asked, uint64_t *v
         touch(memory, asked->avoid[i]);
         memory->is_avoided[asked->avoid[i]] = true;
     }
-    search s = {.net = net, .asked = asked, .work = memory, .receiver = asked->target};
-    outcome result = run(&s, sender, value);
+    search s = {.net = net, .asked = asked, .work = memory, .sender = sender, .receiver = asked->target};
+    outcome result = asked->max_hops == UINT32_MAX ? run_both(&s) : run_limited(&s);
     *work = s.spent;
     scratch_give_back(net, memory);
-    return result;
+    if (result != FOUND) return result;
+    *value = s.best;
+    return s.best ? FOUND : NOT_FOUND;
 }
