@@ -9,11 +9,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from werkzeug.test import TestResponse
 
+from graph.trustline import Trustline
 from relay.api.app import PREFIX, ROUTES
 from relay.api.resources.transactions import Relay
 from relay.chain.errors import NodeRefused
 from relay.chain.relaying import Relaying
-from tests.support.fake_services import ADA, BO, CASH, CY, DEE, STRANGER, client, text
+from tests.support.fake_services import ADA, BO, CASH, CY, DEE, NOW, STRANGER, client, graphs, text
 
 
 class RefusingNode:
@@ -88,6 +89,59 @@ def test_no_body_brings_the_api_down(route: str, body: dict[str, Any]) -> None:
     whole = {"from": text(ADA), "to": text(CY), "value": "1", **body}
     url = f"{PREFIX}/relay" if route == "relay" else f"{PREFIX}/networks/{text(CASH)}/{route}"
     check(API.post(url, data=json.dumps(whole), content_type="application/json"))
+
+
+LINES = (
+    Trustline(ADA, BO, balance=-50, given=400, received=1000, mtime=NOW),
+    Trustline(BO, CY, balance=300, given=700, received=500, mtime=NOW),
+    Trustline(ADA, DEE, balance=30, given=60, received=90, mtime=NOW),
+    Trustline(CY, DEE, given=400, received=80, mtime=NOW),
+    Trustline(BO, DEE, balance=-20, given=50, received=60, mtime=NOW),
+)
+MESHED = client(networks=graphs(LINES))
+limits = st.none() | st.integers(0, 12)
+
+
+@settings(max_examples=300, deadline=None)
+@given(
+    st.integers(0, 1000) | st.sampled_from([0, 2**64 - 1]),
+    st.fixed_dictionaries(
+        {
+            "feePayer": st.sampled_from(["sender", "receiver"]),
+            "maxFees": limits,
+            "maxHops": limits,
+            "avoid": st.lists(addresses, max_size=2),
+            "maxParts": st.integers(1, 16),
+            "alternatives": st.integers(0, 10),
+        }
+    ),
+)
+def test_whatever_options_go_together_the_answer_holds_together(value: int, options: dict[str, Any]) -> None:
+    body = {"from": text(ADA), "to": text(CY), "value": value, **options}
+    answered = MESHED.post(f"{PREFIX}/networks/{text(CASH)}/path-info", json=body)
+    assert answered.status_code == 200
+    answer = answered.get_json()
+    parts, alternatives = answer.get("parts"), answer.get("alternatives")
+    allowed = 2**64 if options["maxFees"] is None else options["maxFees"]
+    ways = [*(parts or []), *(alternatives or [])]
+
+    assert (parts is None) == (options["maxParts"] == 1)
+    assert (alternatives is None) == (options["alternatives"] == 0)
+    assert len(parts or []) <= options["maxParts"]
+    assert len(alternatives or []) <= options["alternatives"]
+    assert int(answer["fees"]) <= allowed
+    assert ("reason" in answer) == (not answer["path"] and not parts)
+    assert ("reason" in answer) == ("reasonMessage" in answer)
+    if parts:
+        assert sum(int(part["value"]) for part in parts) == value
+        assert sum(int(part["fees"]) for part in parts) == int(answer["fees"])
+        assert answer["path"] == (parts[0]["path"] if len(parts) == 1 else [])
+    if alternatives and parts is None:
+        assert alternatives[0]["path"] == answer["path"]
+    for way in ways:
+        assert not set(way["path"][1:-1]) & set(options["avoid"])
+        assert options["maxHops"] is None or len(way["path"]) - 1 <= options["maxHops"]
+        assert int(way["fees"]) <= allowed
 
 
 @settings(max_examples=300, deadline=None)
