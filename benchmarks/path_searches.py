@@ -200,18 +200,17 @@ class Bench:
                 self.graph, *pair, AT, limits=NO_LIMITS, avoid=(), budget=CLOSING_BUDGET
             )
             tried += 1
-            if isinstance(result, Found):
+            if isinstance(result, Found) and result.is_proven:
                 yield pair
                 found += 1
-            elif result.reason is Reason.BUDGET:
+            elif isinstance(result, Found) or result.reason is Reason.BUDGET:
                 spent += 1
             if found == self.scale.closings or spent == MOST_SPENT:
                 break
             self._progress("finding cycles", found, self.scale.closings)
-        if spent:
-            self.report.note(
-                f"{self.name}: {spent} of {tried} closings were undecided at {CLOSING_BUDGET:,} steps."
-            )
+        if tried:
+            name = f"closing cycles unproven after {CLOSING_BUDGET:,} steps, {self.name}"
+            self.report.add(Row(name, 100 * spent / tried, "%"))
 
     def _add_multiple(self, what: str, times: Times, cheapest: float, factor: int) -> None:
         """Add the rows of a search that may take so many times the cheapest path."""
