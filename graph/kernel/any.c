@@ -4,8 +4,8 @@
  * flat arrays; why it is exact is said there. The bold rule drops a walk for one with no higher fees, no more hops and
  * no later path; the cautious rule only for one that moves the same amounts over a part of the same users.
  *
- * What it adds are two bounds: hops to the target, where hops are limited; and, where the fees of some path are known,
- * the least fees to the target, found by a walk from there as far as half of those fees reach.
+ * What it adds are two bounds: hops to the target, where hops are limited; and, if the narrow search has been at work,
+ * the fees and hops of a good path, and the least that is still to come at every user.
  */
 #include <stdlib.h>
 
@@ -28,8 +28,8 @@ typedef struct {
     uint32_t step_count, step_room;
     uint32_t *queue;
     uint32_t queue_count, queue_room;
-    uint64_t max_fees;    /* of the walks still wanted */
-    uint64_t bound_reach; /* up to which fees the bounds are known; beyond they are no less */
+    uint64_t max_fees; /* of the walks still wanted, and, if they cost so much, their hops */
+    uint32_t hops_at_max_fees;
     bool has_fee_bounds, has_hop_bounds;
     uint64_t spent;
 } search;
@@ -143,13 +143,27 @@ static bool is_dominated(const search *s, uint32_t index, bool is_bold) {
     return false;
 }
 
+/* The least (fees, hops) that a walk has before it at a user, as the narrow search has found; false if no path. */
+static bool rest_of(const search *s, uint32_t u, uint64_t *fees, uint32_t *hops) {
+    const label *rest = &s->work->bound[u];
+    const heap *open = &s->work->bound_heap;
+    if (!rest->is_settled && open->count == 0) return false;
+    *fees = rest->is_settled ? rest->cost : open->entries[0].cost;
+    *hops = rest->is_settled ? rest->hops : open->entries[0].hops;
+    return true;
+}
+
 static bool is_hopeless(const search *s, uint32_t u, uint64_t fees, uint32_t hops) {
     if (fees > s->max_fees || hops > s->asked->max_hops) return true;
-    const label *rest = &s->work->bound[u];
-    if (s->has_hop_bounds) return !rest->is_reached || rest->hops > s->asked->max_hops - hops;
+    if (s->has_hop_bounds) {
+        const label *rest = &s->work->bound[u];
+        return !rest->is_reached || rest->hops > s->asked->max_hops - hops;
+    }
     if (!s->has_fee_bounds) return false;
-    uint64_t least = rest->is_settled ? rest->cost : s->bound_reach;
-    return least > s->max_fees - fees;
+    uint64_t more;
+    uint32_t more_hops;
+    if (!rest_of(s, u, &more, &more_hops) || more > s->max_fees - fees) return true;
+    return fees + more == s->max_fees && hops + more_hops > s->hops_at_max_fees;
 }
 
 /* --- bounds, walked from the target --- */
@@ -186,49 +200,6 @@ static bool find_hop_bounds(search *s, outcome *failed) {
         }
     }
     s->has_hop_bounds = true;
-    return true;
-}
-
-/* Only for receiver pays: the fees that are certain from a user to the target, from amounts no larger than real ones. */
-static bool find_fee_bounds(search *s, outcome *failed) {
-    heap *open = &s->work->bound_heap;
-    uint64_t least = least_amount(s), reach = s->max_fees / 2;
-    *failed = NO_MEMORY;
-    touch(s->work, s->asked->target);
-    s->work->bound[s->asked->target].is_reached = true;
-    if (!heap_push(open, (entry){0, 0, s->asked->target})) return false;
-    while (open->count) {
-        entry here = heap_pop(open);
-        label *settled = &s->work->bound[here.user];
-        if (settled->is_settled) continue;
-        if (here.cost > reach) {
-            s->bound_reach = here.cost;
-            s->has_fee_bounds = true;
-            return true;
-        }
-        settled->is_settled = true;
-        const user *owner = &s->net->users[here.user];
-        if (is_spent(s->asked, &s->spent, owner->degree)) {
-            *failed = SPENT;
-            return false;
-        }
-        for (uint32_t i = 0; i < owner->degree; i++) {
-            uint32_t p = owner->ends[i].other;
-            label *there = &s->work->bound[p];
-            if (there->is_settled || s->work->is_avoided[p]) continue;
-            hop h = hop_over(&owner->ends[i], false, s->asked->at);
-            if (!can_pay(&h, least)) continue;
-            uint64_t fee = 0;
-            if (here.user != s->asked->target) fee = fee_withheld(imbalance(least, h.balance), s->net->divisor);
-            uint64_t cost = here.cost + fee;
-            if (there->is_reached && there->cost <= cost) continue;
-            touch(s->work, p);
-            *there = (label){.cost = cost, .is_reached = true};
-            if (!heap_push(open, (entry){cost, 0, p})) return false;
-        }
-    }
-    s->bound_reach = UINT64_MAX; /* the walk has been everywhere from where the target can be reached */
-    s->has_fee_bounds = true;
     return true;
 }
 
@@ -313,9 +284,10 @@ static bool is_tight_after(const search *s, uint32_t u, uint64_t fees) {
         hop h = hop_over(&owner->ends[i], true, s->asked->at);
         if (h.is_frozen || h.capacity >= onward || h.capacity < lowest) continue;
         uint32_t p = owner->ends[i].other;
-        const label *rest = &s->work->bound[p];
-        wide certain = !s->has_fee_bounds ? 0 : rest->is_settled ? rest->cost : s->bound_reach;
-        if (h.capacity - lowest >= certain) return true;
+        uint64_t certain = 0;
+        uint32_t hops;
+        if (s->has_fee_bounds && !rest_of(s, p, &certain, &hops)) continue;
+        if (h.capacity - lowest >= (wide)certain) return true;
     }
     return false;
 }
@@ -346,17 +318,14 @@ static bool keep_path(const search *s, uint32_t index, answer *out) {
 static outcome find(search *s, const walk *begun, answer *out) {
     outcome failed;
     uint32_t reached;
-    if (s->asked->max_hops != UINT32_MAX) {
-        if (!find_hop_bounds(s, &failed)) return failed;
-    } else if (s->asked->receiver_pays && s->max_fees != UINT64_MAX && !find_fee_bounds(s, &failed)) {
-        return failed;
-    }
+    if (s->asked->max_hops != UINT32_MAX && !find_hop_bounds(s, &failed)) return failed;
     outcome bold = run(s, begun, true, &reached);
     if (bold == NO_MEMORY || bold == SPENT) return bold;
     uint64_t fees = s->max_fees;
     if (bold == FOUND) {
         if (!keep_path(s, reached, out)) return NO_MEMORY;
         fees = s->steps[reached].fees;
+        s->hops_at_max_fees = s->steps[reached].state.hops;
     }
     out->is_proven = !is_ambiguous(s, fees);
     if (out->is_proven) return bold;
@@ -369,9 +338,14 @@ static outcome find(search *s, const walk *begun, answer *out) {
     return cautious;
 }
 
-outcome cheapest_of_any(network *net, scratch *work, const question *asked, uint64_t known_fees, answer *out) {
-    search s = {.net = net, .asked = asked, .work = work, .max_fees = asked->max_fees};
-    if (known_fees < s.max_fees) s.max_fees = known_fees;
+outcome cheapest_of_any(network *net, scratch *work, const question *asked, known_path known, bool has_bounds,
+                        answer *out) {
+    search s = {.net = net, .asked = asked, .work = work, .max_fees = asked->max_fees, .has_fee_bounds = has_bounds};
+    s.hops_at_max_fees = UINT32_MAX;
+    if (known.fees <= s.max_fees) {
+        s.max_fees = known.fees;
+        s.hops_at_max_fees = known.hops;
+    }
     walk begun;
     if (!walk_begun(net, asked, &begun)) return NOT_FOUND;
     outcome result = find(&s, &begun, out);

@@ -1,14 +1,18 @@
-/* The cheapest transfer of which the sender bears the fees, where nothing but fees and capacities counts.
+/* The narrow search: where nothing but fees and capacities counts, two walks meet.
  *
- * The walk goes backwards from the receiver: a label of a user is the amount that must leave it, and a smaller one is
- * never worse. A second walk goes forwards from the sender and bounds what the rest of a path must cost: on any path
- * an amount is never below that with which the walk began, so no fee is below the fee of that amount, and what cannot
- * pass it cannot pass more. Both walks grow by turns until they have met and neither can beat the best path known;
- * then the backward walk alone goes on, only where label and bound together are no worse than that path.
+ * The exact walk begins where the amount is known: at the receiver if the sender pays, at the sender if the receiver
+ * does. Its labels are the fees that are certain so far. The other walk comes from the far end and bounds what the rest
+ * of a path must cost: it takes every amount for the smallest that is possible, so no real fee is lower, and what cannot
+ * pass so little cannot pass more. Both grow by turns until neither can beat the best path known; then the exact walk
+ * alone goes on, only where label and bound together are no worse than that path.
  *
- * Labels are ordered by (amount, hops). Different amounts stay different on the same continuation, so a path that ties
- * with the best one in fees and hops has the best label at each of its users; among those the path whose users' keys
- * come first is read off from the sender's end.
+ * If the sender pays, the smallest amount is the one with which the walk began, and the answer is exact. Labels are
+ * ordered by (fees, hops). Different amounts stay different on the same continuation, so a path that ties with the best
+ * one in fees and hops has the best label at each of its users; among those the path whose users' keys come first is
+ * read off from the sender's end.
+ *
+ * If the receiver pays, the smallest amount follows from the fees of a path that is known to go through, and the answer
+ * narrows the general search: fees and hops of a good path, and the bounds.
  */
 #include "scratch.h"
 #include "search.h"
@@ -17,9 +21,10 @@ typedef struct {
     const network *net;
     const question *asked;
     scratch *work;
-    uint32_t sender, start; /* the target, and the user at which the begun walk stands */
+    uint32_t target, start; /* the far end, and the user at which the begun walk stands */
     walk begun;
-    uint64_t best_cost; /* of the best path known: what the sender must send, and its hops */
+    uint64_t least; /* the smallest amount that a hop can have to move */
+    uint64_t best_fees; /* of the best path known, and its hops */
     uint32_t best_hops;
     uint64_t spent;
     outcome failed; /* FOUND while nothing has */
@@ -34,87 +39,106 @@ static void push(search *s, heap *h, uint64_t cost, uint32_t hops, uint32_t u) {
     if (!heap_push(h, (entry){cost, hops, u})) s->failed = NO_MEMORY;
 }
 
-/* Whether a path may go from user p to user u, u being nearer to the receiver. */
-static bool may_walk(const search *s, uint32_t p, uint32_t u) {
-    if (p == s->start || (p != s->sender && s->work->is_avoided[p])) return false;
+/* Whether the exact walk may go from user u to user p. */
+static bool may_walk(const search *s, uint32_t u, uint32_t p) {
+    if (p == s->start || (p != s->target && s->work->is_avoided[p])) return false;
     if (u != s->start) return true;
     if (is_among(s->asked->not_next, s->asked->not_next_count, p)) return false;
     /* A cycle does not come back over the trustline with which it began. */
-    return !(p == s->sender && s->asked->begun_count == 2 && s->asked->begun[1] == p);
+    return !(p == s->target && s->asked->begun_count == 2 && is_among(s->asked->begun, 2, p));
 }
 
-static bool amount_on(const search *s, const hop *h, uint64_t after, uint32_t hops_after, uint64_t *amount) {
-    if (hops_after == 0)
-        *amount = after;
-    else if (!add_fee(after, h->balance, s->net->divisor, amount))
-        return false;
-    return can_pay(h, *amount);
+/* The fees after a hop of the exact walk from a user with these fees and hops; `is_last` where it ends the path. */
+static bool fees_after(const search *s, const hop *h, uint64_t fees, uint32_t hops, bool is_last, uint64_t *after) {
+    uint64_t value = s->asked->value;
+    if (!s->asked->receiver_pays) {
+        uint64_t amount = value + fees;
+        if (hops && !add_fee(amount, h->balance, s->net->divisor, &amount)) return false;
+        *after = amount - value;
+        return can_pay(h, amount);
+    }
+    uint64_t amount = value - fees;
+    *after = fees + (is_last ? 0 : fee_withheld(imbalance(amount, h->balance), s->net->divisor));
+    return can_pay(h, amount);
 }
 
-static uint64_t fees_of(const search *s, uint64_t cost) { return cost - s->asked->value; }
+/* The fee of a hop that moves as little as it can; `is_free` where the rules charge none. */
+static bool least_fee(const search *s, const hop *h, bool is_free, uint64_t *fee) {
+    *fee = 0;
+    if (s->asked->receiver_pays) {
+        if (!is_free) *fee = fee_withheld(imbalance(s->least, h->balance), s->net->divisor);
+        return can_pay(h, s->least);
+    }
+    uint64_t amount = s->least;
+    if (!is_free && !add_fee(amount, h->balance, s->net->divisor, &amount)) return false;
+    *fee = amount - s->least;
+    return can_pay(h, amount);
+}
 
-/* Follows the forward walk from a user back to the sender, with the amounts that really move. */
+/* Follows the bounding walk from a user to the far end, with the amounts that really move. */
 static void try_to_join(search *s, uint32_t u) {
-    uint64_t cost = s->work->exact[u].cost;
+    uint64_t fees = s->work->exact[u].cost;
     uint32_t hops = s->work->exact[u].hops;
-    while (u != s->sender) {
+    while (u != s->target) {
         const label *there = &s->work->bound[u];
-        hop h = hop_over(&s->net->users[there->parent].ends[there->parent_end], true, s->asked->at);
-        if (!amount_on(s, &h, cost, hops, &cost)) return;
+        const end *e = &s->net->users[there->parent].ends[there->parent_end];
+        hop h = hop_over(e, !s->asked->receiver_pays, s->asked->at);
+        if (!fees_after(s, &h, fees, hops, there->parent == s->target, &fees)) return;
         hops++;
         u = there->parent;
-        if (!comes_before(cost, hops, s->best_cost, s->best_hops)) return;
+        if (!comes_before(fees, hops, s->best_fees, s->best_hops)) return;
     }
-    if (fees_of(s, cost) > s->asked->max_fees) return;
-    s->best_cost = cost;
+    if (fees > s->asked->max_fees) return;
+    s->best_fees = fees;
     s->best_hops = hops;
 }
 
-/* Whether no path through a user can be as good as the best one known. What the rest costs is known where the forward
+/* Whether no path through a user can be as good as the best one known. What the rest costs is known where the bounding
  * walk has settled the user; elsewhere it is no less than where that walk stands. */
-static bool is_hopeless(const search *s, uint64_t cost, uint32_t hops, uint32_t u) {
+static bool is_hopeless(const search *s, uint64_t fees, uint32_t hops, uint32_t u) {
     const label *rest = &s->work->bound[u];
-    uint64_t fees;
-    uint32_t before;
+    uint64_t more;
+    uint32_t more_hops;
     if (rest->is_settled) {
-        fees = rest->cost;
-        before = rest->hops;
+        more = rest->cost;
+        more_hops = rest->hops;
     } else if (s->work->bound_heap.count) {
-        fees = s->work->bound_heap.entries[0].cost;
-        before = s->work->bound_heap.entries[0].hops;
+        more = s->work->bound_heap.entries[0].cost;
+        more_hops = s->work->bound_heap.entries[0].hops;
     } else {
-        return true; /* the forward walk has been everywhere, but not here */
+        return true; /* the bounding walk has been everywhere, but not here */
     }
-    if (fees > MAX_AMOUNT - cost || fees_of(s, cost + fees) > s->asked->max_fees) return true;
-    return comes_before(s->best_cost, s->best_hops, cost + fees, hops + before);
+    if (more > MAX_AMOUNT - fees || fees + more > s->asked->max_fees) return true;
+    return comes_before(s->best_fees, s->best_hops, fees + more, hops + more_hops);
 }
 
-static void step_back(search *s) {
+static void step_exact(search *s) {
     uint32_t u = heap_pop(&s->work->exact_heap).user;
     label *here = &s->work->exact[u];
     if (here->is_settled) return;
     here->is_settled = true;
-    if (u == s->sender || (u != s->start && is_hopeless(s, here->cost, here->hops, u))) return;
+    if (u == s->target && u != s->start) return;
+    if (u != s->start && is_hopeless(s, here->cost, here->hops, u)) return;
     const user *owner = &s->net->users[u];
     if (!spend(s, owner->degree)) return;
     for (uint32_t i = 0; i < owner->degree && s->failed == FOUND; i++) {
         uint32_t p = owner->ends[i].other;
         label *there = &s->work->exact[p];
-        if (there->is_settled || !may_walk(s, p, u)) continue;
-        hop h = hop_over(&owner->ends[i], false, s->asked->at);
-        uint64_t cost;
-        if (!amount_on(s, &h, here->cost, here->hops, &cost)) continue;
+        if (there->is_settled || !may_walk(s, u, p)) continue;
+        hop h = hop_over(&owner->ends[i], s->asked->receiver_pays, s->asked->at);
+        uint64_t fees;
+        if (!fees_after(s, &h, here->cost, here->hops, p == s->target, &fees)) continue;
         uint32_t hops = here->hops + 1;
-        if (there->is_reached && !comes_before(cost, hops, there->cost, there->hops)) continue;
-        if (is_hopeless(s, cost, hops, p)) continue;
+        if (there->is_reached && !comes_before(fees, hops, there->cost, there->hops)) continue;
+        if (is_hopeless(s, fees, hops, p)) continue;
         touch(s->work, p);
-        *there = (label){.cost = cost, .hops = hops, .is_reached = true};
-        push(s, &s->work->exact_heap, cost, hops, p);
+        *there = (label){.cost = fees, .hops = hops, .is_reached = true};
+        push(s, &s->work->exact_heap, fees, hops, p);
         if (s->work->bound[p].is_reached) try_to_join(s, p);
     }
 }
 
-static void step_front(search *s) {
+static void step_bound(search *s) {
     uint32_t u = heap_pop(&s->work->bound_heap).user;
     label *here = &s->work->bound[u];
     if (here->is_settled) return;
@@ -124,21 +148,20 @@ static void step_front(search *s) {
     for (uint32_t i = 0; i < owner->degree && s->failed == FOUND; i++) {
         uint32_t p = owner->ends[i].other;
         label *there = &s->work->bound[p];
-        bool is_last = p == s->start;
-        if (there->is_settled || p == s->sender) continue;
-        if (is_last ? !may_walk(s, u, p) : s->work->is_avoided[p]) continue;
-        hop h = hop_over(&owner->ends[i], true, s->asked->at);
-        uint64_t least = s->begun.onward;
-        if (!amount_on(s, &h, least, is_last ? s->begun.hops : 1, &least)) continue;
-        uint64_t fee = least - s->begun.onward;
-        if (fee > MAX_AMOUNT - here->cost) continue;
-        uint64_t cost = here->cost + fee;
+        bool is_first = p == s->start;
+        if (there->is_settled || p == s->target) continue;
+        if (is_first ? !may_walk(s, p, u) : s->work->is_avoided[p]) continue;
+        hop h = hop_over(&owner->ends[i], !s->asked->receiver_pays, s->asked->at);
+        bool is_free = s->asked->receiver_pays ? u == s->target : is_first && s->begun.hops == 0;
+        uint64_t fee;
+        if (!least_fee(s, &h, is_free, &fee) || fee > MAX_AMOUNT - here->cost) continue;
+        uint64_t fees = here->cost + fee;
         uint32_t hops = here->hops + 1;
-        if (cost > s->asked->max_fees) continue;
-        if (there->is_reached && !comes_before(cost, hops, there->cost, there->hops)) continue;
+        if (fees > s->asked->max_fees) continue;
+        if (there->is_reached && !comes_before(fees, hops, there->cost, there->hops)) continue;
         touch(s->work, p);
-        *there = (label){.cost = cost, .hops = hops, .parent = u, .parent_end = i, .is_reached = true};
-        if (!is_last) push(s, &s->work->bound_heap, cost, hops, p);
+        *there = (label){.cost = fees, .hops = hops, .parent = u, .parent_end = i, .is_reached = true};
+        if (!is_first) push(s, &s->work->bound_heap, fees, hops, p);
         if (s->work->exact[p].is_reached) try_to_join(s, p);
     }
 }
@@ -151,7 +174,7 @@ static void drop_settled(heap *h, const label *labels) {
 static bool is_open(const search *s) {
     const entry *b = &s->work->exact_heap.entries[0], *f = &s->work->bound_heap.entries[0];
     if (f->cost > MAX_AMOUNT - b->cost) return false;
-    return !comes_before(s->best_cost, s->best_hops, b->cost + f->cost, b->hops + f->hops);
+    return !comes_before(s->best_fees, s->best_hops, b->cost + f->cost, b->hops + f->hops);
 }
 
 static void grow_both(search *s) {
@@ -160,16 +183,17 @@ static void grow_both(search *s) {
         drop_settled(&s->work->bound_heap, s->work->bound);
         if (!s->work->exact_heap.count || !s->work->bound_heap.count || !is_open(s)) return;
         if (s->work->exact_heap.count <= s->work->bound_heap.count)
-            step_back(s);
+            step_exact(s);
         else
-            step_front(s);
+            step_bound(s);
     }
 }
 
+/* Only if the sender pays. */
 static outcome read_path(search *s, answer *out) {
-    out->path = malloc((s->work->exact[s->sender].hops + 1) * sizeof *out->path);
+    out->path = malloc((s->work->exact[s->target].hops + 1) * sizeof *out->path);
     if (out->path == NULL) return NO_MEMORY;
-    uint32_t u = s->sender;
+    uint32_t u = s->target;
     out->path[out->path_length++] = u;
     while (u != s->start) {
         const user *owner = &s->net->users[u];
@@ -178,11 +202,11 @@ static outcome read_path(search *s, answer *out) {
         for (uint32_t i = 0; i < owner->degree; i++) {
             uint32_t p = owner->ends[i].other;
             const label *after = &s->work->exact[p];
-            if (!after->is_reached || after->hops + 1 != here->hops || !may_walk(s, u, p)) continue;
+            if (!after->is_reached || after->hops + 1 != here->hops || !may_walk(s, p, u)) continue;
             if (next != NOBODY && compare_users(s->net, next, p) < 0) continue;
             hop h = hop_over(&owner->ends[i], true, s->asked->at);
-            uint64_t cost;
-            if (amount_on(s, &h, after->cost, after->hops, &cost) && cost == here->cost) next = p;
+            uint64_t fees;
+            if (fees_after(s, &h, after->cost, after->hops, false, &fees) && fees == here->cost) next = p;
         }
         out->path[out->path_length++] = u = next;
     }
@@ -191,20 +215,34 @@ static outcome read_path(search *s, answer *out) {
     return FOUND;
 }
 
-outcome cheapest_sender_pays(network *net, scratch *work, const question *asked, answer *out) {
-    search s = {.net = net, .asked = asked, .work = work, .best_cost = MAX_AMOUNT, .best_hops = UINT32_MAX};
-    s.sender = asked->target;
-    s.start = asked->begun[0];
+static void begin(search *s) {
+    uint64_t value = s->asked->value, onward = s->begun.onward;
+    uint64_t fees = s->asked->receiver_pays ? value - onward : onward - value;
+    touch(s->work, s->start);
+    touch(s->work, s->target);
+    s->work->exact[s->start] = (label){.cost = fees, .hops = s->begun.hops, .is_reached = true};
+    s->work->bound[s->target] = (label){.is_reached = true};
+    push(s, &s->work->exact_heap, fees, s->begun.hops, s->start);
+    push(s, &s->work->bound_heap, 0, 0, s->target);
+}
+
+outcome narrow(network *net, scratch *work, const question *asked, known_path *known, answer *out) {
+    search s = {.net = net, .asked = asked, .work = work, .best_fees = known->fees, .best_hops = known->hops};
+    s.target = asked->target;
+    s.start = asked->begun[asked->receiver_pays ? asked->begun_count - 1 : 0];
     if (!walk_begun(net, asked, &s.begun)) return NOT_FOUND;
-    touch(work, s.start);
-    touch(work, s.sender);
-    work->exact[s.start] = (label){.cost = s.begun.onward, .hops = s.begun.hops, .is_reached = true};
-    work->bound[s.sender] = (label){.is_reached = true};
-    push(&s, &work->exact_heap, s.begun.onward, s.begun.hops, s.start);
-    push(&s, &work->bound_heap, 0, 0, s.sender);
+    s.least = s.begun.onward;
+    if (asked->receiver_pays) {
+        uint64_t fees = known->fees < asked->max_fees ? known->fees : asked->max_fees;
+        s.least = fees < asked->value ? asked->value - fees : 0;
+    }
+    begin(&s);
     grow_both(&s);
-    while (s.failed == FOUND && work->exact_heap.count) step_back(&s);
+    while (!asked->receiver_pays && s.failed == FOUND && work->exact_heap.count) step_exact(&s);
     out->work += s.spent;
+    known->fees = s.best_fees;
+    known->hops = s.best_hops;
     if (s.failed != FOUND) return s.failed;
-    return work->exact[s.sender].is_reached ? read_path(&s, out) : NOT_FOUND;
+    if (asked->receiver_pays) return FOUND;
+    return work->exact[s.target].is_reached ? read_path(&s, out) : NOT_FOUND;
 }

@@ -65,10 +65,21 @@ bool is_spent(const question *asked, uint64_t *work, uint32_t more);
 
 struct scratch;
 
-/* The search that is fast because it is narrow: sender pays, no hop limit, mediators' interests not looked at. */
-outcome cheapest_sender_pays(network *net, struct scratch *work, const question *asked, answer *out);
+/* Fees and hops of a path that goes through; UINT64_MAX and UINT32_MAX if none is known. */
+typedef struct {
+    uint64_t fees;
+    uint32_t hops;
+} known_path;
 
-/* The search that takes any question. `known_fees` of a path known to go through narrow it, UINT64_MAX if none is. */
-outcome cheapest_of_any(network *net, struct scratch *work, const question *asked, uint64_t known_fees, answer *out);
+/* The search that is fast because it is narrow: no hop limit, mediators' interests not looked at.
+ *
+ * If the sender pays, it answers. If the receiver does, it begins from a known path and leaves a better one in `known`,
+ * and in `work` the least (fees, hops) from users to the target: of those settled, and no less than the first of its
+ * heap of all others. */
+outcome narrow(network *net, struct scratch *work, const question *asked, known_path *known, answer *out);
+
+/* The search that takes any question. A known path narrows it; `has_bounds` where `work` is as `narrow` left it. */
+outcome cheapest_of_any(network *net, struct scratch *work, const question *asked, known_path known, bool has_bounds,
+                        answer *out);
 
 #endif
