@@ -70,7 +70,7 @@ def run_demo(
     except DevnetError as error:
         return _report(error, FAULT_STATUS)
     except OSError as error:
-        return _report(from_os_error(error, directory), FAULT_STATUS)
+        return _report(from_os_error(error, directory.absolute()), FAULT_STATUS)
     except KeyboardInterrupt:
         pass
     with suppress(OSError):

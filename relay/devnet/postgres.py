@@ -14,7 +14,8 @@ import subprocess
 import sys
 import tempfile
 import time
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from importlib.util import find_spec
 from pathlib import Path
 from types import TracebackType
@@ -107,12 +108,14 @@ class EmbeddedPostgres:
         return f"postgresql://{SUPERUSER}@/postgres?host={quote(str(self._socket_directory), safe='')}&port={PORT}"
 
     def create_database(self, name: str) -> str:
-        """Create an empty database and return its URL."""
-        return create_database(self.url, name)
+        """Create an empty database and return its URL; DevnetError if the server cannot."""
+        with self._faults_in_a_sentence():
+            return create_database(self.url, name)
 
     def drop_database(self, name: str) -> None:
-        """Remove a database if it exists, ending the connections to it."""
-        drop_database(self.url, name)
+        """Remove a database if it exists, ending the connections to it; DevnetError if the server cannot."""
+        with self._faults_in_a_sentence():
+            drop_database(self.url, name)
 
     def database_url(self, name: str) -> str:
         """Return the URL of a database of this server, creating it if it does not exist."""
@@ -163,6 +166,17 @@ class EmbeddedPostgres:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.stop()
+
+    @contextmanager
+    def _faults_in_a_sentence(self) -> Iterator[None]:
+        try:
+            yield
+        except psycopg2.OperationalError as error:
+            # A server that a full disk brought down tells its log, and its client nothing.
+            if isinstance(error, psycopg2.errors.DiskFull) or DISK_FULL_TEXT in tail(self.log, 20):
+                raise disk_full(self.data_directory.parent) from error
+            reason = (str(error).strip().splitlines() or ["it said nothing"])[0].rstrip(".")
+            raise DevnetError(f"PostgreSQL in {self.data_directory} does not serve: {reason}.") from error
 
     def _run(self, program: Path, user: tuple[int, int] | None) -> None:
         settings = SETTINGS if self._durable else SETTINGS | IN_A_HURRY
