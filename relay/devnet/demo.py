@@ -196,8 +196,8 @@ class _Demo:
     def _serves(self, block_number: int) -> bool:
         """Say whether the relay answers and has read the chain up to a block."""
         with suppress(OSError, ValueError, TypeError):
-            base = self._base.replace("localhost", "127.0.0.1")
-            return bool(_get(f"{base}/networks")) and int(_get(f"{base}/blocknumber")) >= block_number
+            networks, indexed = _get(f"{self._base.replace('localhost', '127.0.0.1')}/networks")
+            return bool(networks) and int(indexed) >= block_number
         return False
 
     def _show(self, chain: DemoChain, village: Village) -> None:
@@ -272,10 +272,11 @@ def _settings(rpc_port: int, database_url: str, port: int, addresses: Path) -> s
     )
 
 
-def _get(url: str) -> Any:
+def _get(url: str) -> tuple[Any, Any]:
+    """Return the relay's answer and the block that it stands at; /blocknumber would tell the node's."""
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     with opener.open(url, timeout=5) as response:
-        return json.loads(response.read())
+        return json.loads(response.read()), response.headers["X-Trustlines-Block"]
 
 
 def _report(error: Exception, status: int) -> int:
