@@ -36,6 +36,7 @@ START_SECONDS = 120
 STILL_ENDING = "pre-existing shared memory block"
 SOCKET_PATH_BYTES = 107
 SOCKET_DIRECTORY_PREFIX = "tl-postgres-"
+SOCKET_DIRECTORY_NOTE = "socket_directory"
 
 SETTINGS = {
     "listen_addresses": "",
@@ -134,13 +135,13 @@ class EmbeddedPostgres:
         try:
             user = _server_user(self.data_directory)
             _end_predecessor(self.data_directory)
+            _remove_socket_directory(self.data_directory)
             if not (self.data_directory / "PG_VERSION").exists():
                 _initialise(directory, self.data_directory, user, durable=self._durable)
             self._socket_directory = _socket_directory(self.data_directory, user)
             self._run(directory / "postgres", user)
         except OSError as error:
-            if self.child is not None:
-                self.stop()
+            self.stop()
             raise DevnetError(f"Cannot run PostgreSQL in {self.data_directory}: {error.strerror}.") from error
         except BaseException:
             self.stop()
@@ -152,7 +153,7 @@ class EmbeddedPostgres:
         if self.child is not None:
             self.child.stop()
         if self._socket_directory != self.data_directory:
-            shutil.rmtree(self._socket_directory, ignore_errors=True)
+            _remove_socket_directory(self.data_directory)
             self._socket_directory = self.data_directory
 
     def is_running(self) -> bool:
@@ -325,21 +326,36 @@ def _socket_directory(data_directory: Path, user: tuple[int, int] | None) -> Pat
     if len(os.fsencode(socket_path)) <= SOCKET_PATH_BYTES and re.fullmatch(r"[\w./ +-]+", socket_path, re.ASCII):
         return data_directory
     directory = Path(tempfile.mkdtemp(prefix=SOCKET_DIRECTORY_PREFIX, dir="/tmp"))
-    if user is not None:
-        os.chown(directory, *user)
+    try:
+        # Should we be killed, the server ends in good order and takes every other trace of this place with it.
+        (data_directory / SOCKET_DIRECTORY_NOTE).write_text(str(directory), encoding="utf-8")
+        if user is not None:
+            os.chown(directory, *user)
+    except OSError:
+        directory.rmdir()
+        raise
     return directory
+
+
+def _remove_socket_directory(data_directory: Path) -> None:
+    """Remove the private directory of the socket, ours or a killed predecessor's, if there is one."""
+    note = data_directory / SOCKET_DIRECTORY_NOTE
+    with suppress(OSError, ValueError):
+        directory = Path(note.read_text(encoding="utf-8"))
+        if directory.name.startswith(SOCKET_DIRECTORY_PREFIX) and directory.parent == Path("/tmp"):  # noqa: S108
+            shutil.rmtree(directory, ignore_errors=True)
+        note.unlink()
 
 
 def _end_predecessor(data_directory: Path) -> None:
     """End a server that still runs over the data directory and clear what a killed one left.
 
-    The file postmaster.pid names the server's process and its socket directory. When that process id has passed
-    to another program, or to a dead process that nobody buries, PostgreSQL would think its predecessor alive.
+    The file postmaster.pid names the server's process. When that process id has passed to another program, or to a
+    dead process that nobody buries, PostgreSQL would think its predecessor alive.
     """
     lock = data_directory / "postmaster.pid"
     try:
-        lines = lock.read_text(encoding="utf-8", errors="replace").splitlines()
-        pid = int(lines[0])
+        pid = int(lock.read_text(encoding="utf-8", errors="replace").splitlines()[0])
     except (FileNotFoundError, IndexError, ValueError):
         return
     predecessor = _server_process(pid, data_directory)
@@ -348,10 +364,6 @@ def _end_predecessor(data_directory: Path) -> None:
     if psutil.pid_exists(pid):
         lock.unlink(missing_ok=True)
         (data_directory / f".s.PGSQL.{PORT}.lock").unlink(missing_ok=True)
-    if len(lines) > 4:
-        left = Path(lines[4])
-        if left.name.startswith(SOCKET_DIRECTORY_PREFIX) and left.parent == Path("/tmp"):  # noqa: S108
-            shutil.rmtree(left, ignore_errors=True)
 
 
 def _server_process(pid: int, data_directory: Path) -> psutil.Process | None:
