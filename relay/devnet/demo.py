@@ -214,6 +214,9 @@ class _Demo:
         home = self._home
         while True:
             self._check_end()
+            if self._console.is_gone() and os.getppid() == os.getsid(0):
+                # A terminal that closes tells the leader of its session: make in that place just waits for us.
+                raise KeyboardInterrupt
             _require_running(chain.node.is_running(), "local chain", home.log("anvil"))
             _require_running(database.is_running(), "database", home.log("postgres"))
             _require_running(relay.is_running(), "relay", home.log("relay"))
