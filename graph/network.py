@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import networkx as nx
@@ -32,23 +32,24 @@ class Rules:
 class Totals:
     """Sums over the trustlines of a user, in the smallest unit.
 
-    ``balance``, ``given`` and ``received`` count lines that are not frozen; ``frozen_balance`` is what
-    lies on frozen ones. ``left_received`` is therefore what the user can spend.
+    ``balance`` counts what lies on trustlines that are not frozen, ``frozen_balance`` the rest; ``given`` and
+    ``received`` count the credit lines of all. ``spendable`` is what is left received on those not frozen.
     """
 
     balance: int = 0
+    frozen_balance: int = 0
     given: int = 0
     received: int = 0
-    frozen_balance: int = 0
+    spendable: int = 0
 
     @property
     def left_given(self) -> int:
-        """How much more the user's neighbours may come to owe."""
+        """The credit lines given, less the balance."""
         return self.given - self.balance
 
     @property
     def left_received(self) -> int:
-        """How much the user can spend in all."""
+        """The credit lines received and the balance."""
         return self.received + self.balance
 
 
@@ -165,18 +166,15 @@ class NetworkGraph:
 
     def totals(self, user: User, at: int) -> Totals:
         """Return the sums over a user's trustlines with interest up to ``at``; zeros for an unknown user."""
-        totals = Totals()
-        for view in self.views(user, at):
-            if view.is_frozen:
-                totals = replace(totals, frozen_balance=totals.frozen_balance + view.balance)
-            else:
-                totals = replace(
-                    totals,
-                    balance=totals.balance + view.balance,
-                    given=totals.given + view.given,
-                    received=totals.received + view.received,
-                )
-        return totals
+        views = list(self.views(user, at))
+        free = [view for view in views if not view.is_frozen]
+        return Totals(
+            balance=sum(view.balance for view in free),
+            frozen_balance=sum(view.balance for view in views if view.is_frozen),
+            given=sum(view.given for view in views),
+            received=sum(view.received for view in views),
+            spendable=sum(view.left_received for view in free),
+        )
 
     def _drop_edge(self, pair: Pair) -> None:
         if self._graph.has_edge(*pair):

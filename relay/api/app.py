@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 import orjson
-from flask import Flask, Response, g
+from flask import Flask, Response, g, request
 from flask_restful import Api
 from werkzeug.exceptions import NotFound, ServiceUnavailable
 from werkzeug.routing import BaseConverter
@@ -72,6 +72,12 @@ def create_app(services: Services, *, max_body_bytes: int) -> Flask:
         number = g.get("block_number", None if block is None else block.number)
         if number is not None:
             response.headers["X-Trustlines-Block"] = str(number)
+        # Wallets in browsers come from anywhere, and nothing here depends on who they are.
+        response.headers["Access-Control-Allow-Origin"] = "*"
+        response.headers["Access-Control-Expose-Headers"] = f"{request_id.HEADER}, X-Trustlines-Block"
+        if request.method == "OPTIONS":
+            response.headers["Access-Control-Allow-Headers"] = f"Content-Type, {request_id.HEADER}"
+            response.headers["Access-Control-Allow-Methods"] = response.headers.get("Allow", "")
         return response
 
     return app

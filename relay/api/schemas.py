@@ -33,7 +33,7 @@ class NetworkSchema(AnswerSchema):
 
 
 class UserSchema(AnswerSchema):
-    """Sums over a user's trustlines in a network: of those not frozen, but for ``frozenBalance``."""
+    """Sums over all of a user's trustlines in a network; ``balance`` leaves out what is ``frozenBalance``."""
 
     balance = Amount()
     frozen_balance = Amount()

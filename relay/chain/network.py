@@ -39,16 +39,20 @@ def read_network(node: Node, address: Address, first_block: int | None = None) -
     Without ``first_block`` the block of its deployment is looked for; see `find_first_block`.
 
     Raises:
-        NotANetwork: if there is no contract at the address, or it does not answer like a currency network.
+        NotANetwork: if there is no contract at the address, it does not answer like a currency network, or its
+            ``init`` is still to come, which alone fixes what is read here.
         ChainError: if the node fails.
 
     """
     if not node.code(address):
         raise NotANetwork(f"there is no contract at {to_checksum(address)}")
+    name, symbol = _read_text(node, address, "name"), _read_text(node, address, "symbol")
+    if not _read(node, address, "isInitialized"):
+        raise NotANetwork(f"the currency network at {to_checksum(address)} is not initialised yet")
     return NetworkInfo(
         address=address,
-        name=_read(node, address, "name"),
-        symbol=_read(node, address, "symbol"),
+        name=name,
+        symbol=symbol,
         decimals=_read(node, address, "decimals"),
         fee_divisor=_read(node, address, "capacityImbalanceFeeDivisor"),
         default_interest_rate=_read(node, address, "defaultInterestRate"),
@@ -108,6 +112,11 @@ def read_users(node: Node, network: Address, block: BlockTag = "latest") -> list
 def _read(node: Node, network: Address, function: str) -> Any:
     (value,) = _call(node, network, function, (), "latest")
     return value
+
+
+def _read_text(node: Node, network: Address, function: str) -> str:
+    # A contract may hold any text; Postgres takes all but this character.
+    return str(_read(node, network, function)).replace("\0", "\N{REPLACEMENT CHARACTER}")
 
 
 def _call(

@@ -24,6 +24,10 @@ class Console:
         self._stream.write(text + "\n")
         self._stream.flush()
 
+    def is_gone(self) -> bool:
+        """Say whether this was a terminal that has been closed since."""
+        return self._animated and not self._stream.isatty()
+
     @contextmanager
     def step(self, text: str) -> Iterator["Step"]:
         """Show that something is going on until the block ends."""

@@ -70,7 +70,7 @@ def run_demo(
     except DevnetError as error:
         return _report(error, FAULT_STATUS)
     except OSError as error:
-        return _report(from_os_error(error, directory), FAULT_STATUS)
+        return _report(from_os_error(error, directory.absolute()), FAULT_STATUS)
     except KeyboardInterrupt:
         pass
     with suppress(OSError):
@@ -196,8 +196,8 @@ class _Demo:
     def _serves(self, block_number: int) -> bool:
         """Say whether the relay answers and has read the chain up to a block."""
         with suppress(OSError, ValueError, TypeError):
-            base = self._base.replace("localhost", "127.0.0.1")
-            return bool(_get(f"{base}/networks")) and int(_get(f"{base}/blocknumber")) >= block_number
+            networks, indexed = _get(f"{self._base.replace('localhost', '127.0.0.1')}/networks")
+            return bool(networks) and int(indexed) >= block_number
         return False
 
     def _show(self, chain: DemoChain, village: Village) -> None:
@@ -214,6 +214,9 @@ class _Demo:
         home = self._home
         while True:
             self._check_end()
+            if self._console.is_gone() and os.getppid() == os.getsid(0):
+                # A terminal that closes tells the leader of its session: make in that place just waits for us.
+                raise KeyboardInterrupt
             _require_running(chain.node.is_running(), "local chain", home.log("anvil"))
             _require_running(database.is_running(), "database", home.log("postgres"))
             _require_running(relay.is_running(), "relay", home.log("relay"))
@@ -272,10 +275,11 @@ def _settings(rpc_port: int, database_url: str, port: int, addresses: Path) -> s
     )
 
 
-def _get(url: str) -> Any:
+def _get(url: str) -> tuple[Any, Any]:
+    """Return the relay's answer and the block that it stands at; /blocknumber would tell the node's."""
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     with opener.open(url, timeout=5) as response:
-        return json.loads(response.read())
+        return json.loads(response.read()), response.headers["X-Trustlines-Block"]
 
 
 def _report(error: Exception, status: int) -> int:

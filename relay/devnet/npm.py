@@ -114,6 +114,8 @@ def _run(command: list[str], directory: Path, environ: Mapping[str, str]) -> sub
     environment = dict(environ)
     environment["PATH"] = os.pathsep.join([str(Path(command[0]).parent), environment.get("PATH", os.defpath)])
     environment["npm_config_update_notifier"] = "false"
+    # Its compiled scripts would stay behind in the machine's directory for temporary files.
+    environment["NODE_DISABLE_COMPILE_CACHE"] = "1"
     try:
         return subprocess.run(
             command,

@@ -14,7 +14,8 @@ import subprocess
 import sys
 import tempfile
 import time
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from importlib.util import find_spec
 from pathlib import Path
 from types import TracebackType
@@ -35,6 +36,7 @@ START_SECONDS = 120
 STILL_ENDING = "pre-existing shared memory block"
 SOCKET_PATH_BYTES = 107
 SOCKET_DIRECTORY_PREFIX = "tl-postgres-"
+SOCKET_DIRECTORY_NOTE = "socket_directory"
 
 SETTINGS = {
     "listen_addresses": "",
@@ -107,12 +109,14 @@ class EmbeddedPostgres:
         return f"postgresql://{SUPERUSER}@/postgres?host={quote(str(self._socket_directory), safe='')}&port={PORT}"
 
     def create_database(self, name: str) -> str:
-        """Create an empty database and return its URL."""
-        return create_database(self.url, name)
+        """Create an empty database and return its URL; DevnetError if the server cannot."""
+        with self._faults_in_a_sentence():
+            return create_database(self.url, name)
 
     def drop_database(self, name: str) -> None:
-        """Remove a database if it exists, ending the connections to it."""
-        drop_database(self.url, name)
+        """Remove a database if it exists, ending the connections to it; DevnetError if the server cannot."""
+        with self._faults_in_a_sentence():
+            drop_database(self.url, name)
 
     def database_url(self, name: str) -> str:
         """Return the URL of a database of this server, creating it if it does not exist."""
@@ -131,13 +135,13 @@ class EmbeddedPostgres:
         try:
             user = _server_user(self.data_directory)
             _end_predecessor(self.data_directory)
+            _remove_socket_directory(self.data_directory)
             if not (self.data_directory / "PG_VERSION").exists():
                 _initialise(directory, self.data_directory, user, durable=self._durable)
             self._socket_directory = _socket_directory(self.data_directory, user)
             self._run(directory / "postgres", user)
         except OSError as error:
-            if self.child is not None:
-                self.stop()
+            self.stop()
             raise DevnetError(f"Cannot run PostgreSQL in {self.data_directory}: {error.strerror}.") from error
         except BaseException:
             self.stop()
@@ -149,7 +153,7 @@ class EmbeddedPostgres:
         if self.child is not None:
             self.child.stop()
         if self._socket_directory != self.data_directory:
-            shutil.rmtree(self._socket_directory, ignore_errors=True)
+            _remove_socket_directory(self.data_directory)
             self._socket_directory = self.data_directory
 
     def is_running(self) -> bool:
@@ -163,6 +167,17 @@ class EmbeddedPostgres:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.stop()
+
+    @contextmanager
+    def _faults_in_a_sentence(self) -> Iterator[None]:
+        try:
+            yield
+        except psycopg2.OperationalError as error:
+            # A server that a full disk brought down tells its log, and its client nothing.
+            if isinstance(error, psycopg2.errors.DiskFull) or DISK_FULL_TEXT in tail(self.log, 20):
+                raise disk_full(self.data_directory.parent) from error
+            reason = (str(error).strip().splitlines() or ["it said nothing"])[0].rstrip(".")
+            raise DevnetError(f"PostgreSQL in {self.data_directory} does not serve: {reason}.") from error
 
     def _run(self, program: Path, user: tuple[int, int] | None) -> None:
         settings = SETTINGS if self._durable else SETTINGS | IN_A_HURRY
@@ -311,21 +326,36 @@ def _socket_directory(data_directory: Path, user: tuple[int, int] | None) -> Pat
     if len(os.fsencode(socket_path)) <= SOCKET_PATH_BYTES and re.fullmatch(r"[\w./ +-]+", socket_path, re.ASCII):
         return data_directory
     directory = Path(tempfile.mkdtemp(prefix=SOCKET_DIRECTORY_PREFIX, dir="/tmp"))
-    if user is not None:
-        os.chown(directory, *user)
+    try:
+        # Should we be killed, the server ends in good order and takes every other trace of this place with it.
+        (data_directory / SOCKET_DIRECTORY_NOTE).write_text(str(directory), encoding="utf-8")
+        if user is not None:
+            os.chown(directory, *user)
+    except OSError:
+        directory.rmdir()
+        raise
     return directory
+
+
+def _remove_socket_directory(data_directory: Path) -> None:
+    """Remove the private directory of the socket, ours or a killed predecessor's, if there is one."""
+    note = data_directory / SOCKET_DIRECTORY_NOTE
+    with suppress(OSError, ValueError):
+        directory = Path(note.read_text(encoding="utf-8"))
+        if directory.name.startswith(SOCKET_DIRECTORY_PREFIX) and directory.parent == Path("/tmp"):  # noqa: S108
+            shutil.rmtree(directory, ignore_errors=True)
+        note.unlink()
 
 
 def _end_predecessor(data_directory: Path) -> None:
     """End a server that still runs over the data directory and clear what a killed one left.
 
-    The file postmaster.pid names the server's process and its socket directory. When that process id has passed
-    to another program, or to a dead process that nobody buries, PostgreSQL would think its predecessor alive.
+    The file postmaster.pid names the server's process. When that process id has passed to another program, or to a
+    dead process that nobody buries, PostgreSQL would think its predecessor alive.
     """
     lock = data_directory / "postmaster.pid"
     try:
-        lines = lock.read_text(encoding="utf-8", errors="replace").splitlines()
-        pid = int(lines[0])
+        pid = int(lock.read_text(encoding="utf-8", errors="replace").splitlines()[0])
     except (FileNotFoundError, IndexError, ValueError):
         return
     predecessor = _server_process(pid, data_directory)
@@ -334,10 +364,6 @@ def _end_predecessor(data_directory: Path) -> None:
     if psutil.pid_exists(pid):
         lock.unlink(missing_ok=True)
         (data_directory / f".s.PGSQL.{PORT}.lock").unlink(missing_ok=True)
-    if len(lines) > 4:
-        left = Path(lines[4])
-        if left.name.startswith(SOCKET_DIRECTORY_PREFIX) and left.parent == Path("/tmp"):  # noqa: S108
-            shutil.rmtree(left, ignore_errors=True)
 
 
 def _server_process(pid: int, data_directory: Path) -> psutil.Process | None:

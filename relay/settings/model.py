@@ -110,7 +110,7 @@ class DatabaseSettings:
     """
 
     url: str = key(Text("a postgresql:// URL or libpq's key=value pairs", is_database_url), "", secret=True)
-    pool_size: int = key(WholeNumber(1, 1000), 8)
+    pool_size: int = key(WholeNumber(1, 1000), 10)
     wait_seconds: float = key(Seconds(), 2.0)
 
     @property

@@ -6,13 +6,14 @@ gone together, so a second index process that takes over can never meet a late w
 
 import io
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 from psycopg2.extras import execute_values
 
 from graph.trustline import Pair, Trustline
 from relay.model import Block, Event, NetworkInfo
 from relay.store.connection import Connection, Cursor, connect, translated_errors
+from relay.store.errors import StoreError
 from relay.store.rows import (
     NETWORK_COLUMNS,
     TRUSTLINE_COLUMNS,
@@ -68,6 +69,9 @@ class Writer:
 
     def close(self) -> None:
         """Let go of the lock and the connection."""
+        with suppress(StoreError), self.transaction() as transaction:
+            # The server ends a closed connection when it gets to it; the lock is to be free at once.
+            transaction.unlock()
         self._connection.close()
 
 
@@ -76,6 +80,10 @@ class WriteTransaction:
 
     def __init__(self, cursor: Cursor) -> None:
         self._cursor = cursor
+
+    def unlock(self) -> None:
+        """Stop being the writer."""
+        self._cursor.execute("SELECT pg_advisory_unlock_all()")
 
     def chain_noted(self, chain_id: int, genesis_hash: bytes) -> tuple[int, bytes]:
         """Note the chain if the database is new; return the id and genesis hash noted when it was."""

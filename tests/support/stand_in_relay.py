@@ -21,10 +21,11 @@ def block_number() -> int:
 class Handler(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         addresses = json.loads(Path(SETTINGS["relay"]["addresses_filepath"]).read_text(encoding="utf-8"))
-        answers: dict[str, Any] = {"/networks": addresses["networks"], "/blocknumber": block_number()}
+        answers: dict[str, Any] = {"/networks": addresses["networks"]}
         body = json.dumps(answers[self.path.removeprefix("/api/v1")]).encode()
         self.send_response(200)
         self.send_header("Content-Length", str(len(body)))
+        self.send_header("X-Trustlines-Block", str(block_number()))
         self.end_headers()
         self.wfile.write(body)
 

@@ -35,6 +35,17 @@ def test_a_method_that_a_url_does_not_take_is_refused_with_those_it_does(method:
     assert answer.get_json()["message"]
 
 
+def test_a_wallet_in_a_browser_may_ask_from_anywhere() -> None:
+    preflight = client().options(PATH_INFO, headers={"Origin": "https://wallet.example"})
+    assert preflight.status_code == 200
+    assert preflight.headers["Access-Control-Allow-Origin"] == "*"
+    assert "POST" in preflight.headers["Access-Control-Allow-Methods"]
+    assert "Content-Type" in preflight.headers["Access-Control-Allow-Headers"]
+    for answer in (client().get("/api/v1/networks"), client().get("/nothing")):
+        assert answer.headers["Access-Control-Allow-Origin"] == "*"
+        assert "X-Trustlines-Block" in answer.headers["Access-Control-Expose-Headers"]
+
+
 def test_a_post_route_cannot_be_got() -> None:
     answer = client().get(PATH_INFO)
     assert answer.status_code == 405

@@ -51,14 +51,14 @@ def test_everybody_who_ever_had_a_trustline_is_a_user() -> None:
     assert client().get(f"{CASH_URL}/users").get_json() == [text(user) for user in (ADA, BO, CY, DEE, EVE)]
 
 
-def test_the_sums_of_a_user_leave_frozen_trustlines_out_and_show_their_balance_apart() -> None:
+def test_the_sums_of_a_user_count_every_credit_line_and_show_frozen_balances_apart() -> None:
     assert client().get(f"{CASH_URL}/users/{text(ADA)}").get_json() == {
         "balance": "-50",
         "frozenBalance": "30",
-        "given": "400",
-        "received": "1000",
-        "leftGiven": "450",
-        "leftReceived": "950",
+        "given": "460",
+        "received": "1090",
+        "leftGiven": "510",
+        "leftReceived": "1040",
     }
 
 

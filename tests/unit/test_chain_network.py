@@ -23,6 +23,7 @@ ANSWERS = {
     "customInterests": ("bool", True),
     "preventMediatorInterests": ("bool", False),
     "isNetworkFrozen": ("bool", True),
+    "isInitialized": ("bool", True),
 }
 
 
@@ -32,6 +33,7 @@ class FakeChain:
     def __init__(self, head: int, deployed: int, kept: int = 0, broken: str | None = None) -> None:
         self.head, self.deployed, self.kept, self.broken = head, deployed, kept, broken
         self.beacon = bytes(32)
+        self.answers = dict(ANSWERS)
         self.requests = 0
 
     def make_request(self, method: str, params: Any) -> Any:
@@ -49,7 +51,7 @@ class FakeChain:
         return self.call(params[0]["data"])
 
     def call(self, data: str) -> Any:
-        for name, (kind, value) in ANSWERS.items():
+        for name, (kind, value) in self.answers.items():
             if data == "0x" + abi.selector(abi.contract("CurrencyNetwork").entry("function", name)).hex():
                 if name == self.broken:
                     return {"error": {"code": 3, "message": "execution reverted"}}
@@ -83,6 +85,19 @@ def test_a_given_first_block_is_not_searched() -> None:
     chain = FakeChain(head=10**7, deployed=5)
     assert read_network(node_of(chain), NETWORK, first_block=3).first_block == 3
     assert chain.requests == 2 + len(ANSWERS)
+
+
+def test_a_network_that_is_not_initialised_cannot_be_described_yet() -> None:
+    chain = FakeChain(head=10, deployed=1)
+    chain.answers["isInitialized"] = ("bool", False)
+    with pytest.raises(NotANetwork, match=f"{to_checksum(NETWORK)} is not initialised yet"):
+        read_network(node_of(chain), NETWORK)
+
+
+def test_a_name_that_no_database_takes_is_made_one() -> None:
+    chain = FakeChain(head=10, deployed=1)
+    chain.answers["name"] = ("string", "Ca\0sh")
+    assert read_network(node_of(chain), NETWORK).name == "Ca\N{REPLACEMENT CHARACTER}sh"
 
 
 def test_an_address_without_a_contract_is_named() -> None:

@@ -55,11 +55,11 @@ def test_a_trustline_is_found_from_both_ends(network: NetworkGraph) -> None:
     assert network.view(A, b"?", NOW) is None
 
 
-def test_totals_leave_frozen_trustlines_out_but_say_what_lies_on_them(network: NetworkGraph) -> None:
+def test_totals_count_every_credit_line_and_tell_frozen_balances_apart(network: NetworkGraph) -> None:
     totals = network.totals(A, NOW)
-    assert totals == Totals(balance=10, given=110, received=90, frozen_balance=7)
-    assert (totals.left_given, totals.left_received) == (100, 100)
-    assert network.totals(D, NOW) == Totals(frozen_balance=-7)
+    assert totals == Totals(balance=10, frozen_balance=7, given=1110, received=2090, spendable=100)
+    assert (totals.left_given, totals.left_received) == (1100, 2100)
+    assert network.totals(D, NOW) == Totals(frozen_balance=-7, given=2000, received=1000)
     assert network.totals(b"?", NOW) == Totals()
 
 

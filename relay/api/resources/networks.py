@@ -77,7 +77,7 @@ class Spendable(ApiResource):
     def get(self, network: Address, user: Address) -> int:
         """Sum up what is left of the credit received on trustlines that are not frozen."""
         with self.reading(network) as reading:
-            return reading.graph.totals(user, reading.at).left_received
+            return reading.graph.totals(user, reading.at).spendable
 
 
 def _network(reading: Reading) -> dict[str, Any]:
