@@ -35,8 +35,8 @@ from graph.vicinity import Vicinity
 MOST_PARTS = 16
 """How many parts a payment has at the most."""
 
-DEFAULT_BUDGET = 5_000_000
-"""How many ends of trustlines are looked at to split a payment: some seconds."""
+DEFAULT_BUDGET = 4_000_000
+"""How many ends of trustlines are looked at to split a payment: some seconds at the most."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +102,7 @@ def payment_in_parts(
     if some is None:
         return _as_parts(single)
     splitter = Splitter(
-        Vicinity(network, some.path, avoid), fee_payer, at, max_parts, limits.max_hops, _splitting(budget)
+        Vicinity(network, some.path, at, avoid), fee_payer, at, max_parts, limits.max_hops, _splitting(budget)
     )
     tried = list(splitter.ways(value))
     ways: list[Parts] = [(single.transfer,)] if isinstance(single, Found) else []
@@ -138,7 +138,7 @@ def largest_payment(
     single = largest_transfer(network, sender, receiver, at, max_hops=max_hops, avoid=avoid, budget=budget)
     if max_parts == 1 or isinstance(single, NotFound):
         return _as_parts(single)
-    vicinity = Vicinity(network, single.transfer.path, avoid)
+    vicinity = Vicinity(network, single.transfer.path, at, avoid)
     splitter = Splitter(vicinity, FeePayer.SENDER, at, max_parts, max_hops, _splitting(budget))
     ways: list[Parts] = [(single.transfer,), *splitter.ways(None)]
     best = min(ways, key=lambda parts: (-value_of(parts), _cost(parts)))
@@ -174,7 +174,7 @@ def _as_parts(single: Result) -> PartsResult:
 def _too_much(single: Result, splitter: Splitter, total: int) -> NotFound:
     """Return why no parts pay the value, with figures for parts and not for the single transfer."""
     assert isinstance(single, NotFound)
-    if splitter.is_spent:
+    if splitter.is_spent and not splitter.is_most(total):
         return NotFound(Reason.BUDGET)
     if single.reason is not Reason.CAPACITY:
         return NotFound(single.reason)

@@ -32,6 +32,9 @@ GOOD_ENOUGH = 1000
 SEARCH_BUDGET = 20_000
 """How many ends of trustlines the search for a single part may look at, in each of its attempts."""
 
+SHARES = 4
+"""Into how many shares a budget is divided: one for each way to split a payment."""
+
 
 class Splitter:
     """Parts tried out on a copy of the network, in several ways."""
@@ -51,27 +54,32 @@ class Splitter:
         self._at = at
         self._max_parts = max_parts
         self._max_hops = max_hops
-        self._work = budget
+        self._share = self._work = budget // SHARES
+        self.is_spent = False
         self._bound = 0
         self._is_bound_sure = False
 
     def ways(self, value: int | None) -> Iterator[Parts]:
         """Lists of parts that pay up to ``value``, or as much as they can if it is None."""
+        best = 0
         if value is not None:
             # No more flow than is paid, and therefore the lowest fees; it may take more parts than a larger flow.
             exact = self._tried(partial(self._planned, value=value, is_exact=True))
             yield exact
+            best = value_of(exact)
         widest = self._tried(partial(self._widest, value=value))
         yield widest
-        if value is not None and self._suffices(max(value_of(exact), value_of(widest)), value):
+        best = max(best, value_of(widest))
+        if value is not None and self._suffices(best, value):
             return
         planned = self._tried(partial(self._planned, value=value))
         yield planned
-        if len(planned) < self._max_parts or self._suffices(max(value_of(planned), value_of(widest)), value):
+        best = max(best, value_of(planned))
+        if len(planned) < self._max_parts or self._suffices(best, value):
             return
         for parts in self._with_fewer_hops(planned, value):
             yield parts
-            if self.is_spent or self._suffices(value_of(parts), value):
+            if self._work <= 0 or self._suffices(value_of(parts), value):
                 return
 
     def _suffices(self, total: int, value: int | None) -> bool:
@@ -86,12 +94,13 @@ class Splitter:
         The fewer hops a plan may use, the fewer and wider are its paths.
         """
         total = value_of(planned)
+        self._work = self._share
         for fraction in NARROWEST:
             narrow = total // (fraction * self._max_parts)
             hops = {hop for hop in self._hops() if self._room(*hop) >= narrow}
             before = -1
             for _ in range(1 + REPEATS):
-                parts = self._tried(partial(self._planned, value=value, hops=hops))
+                parts = self._tried(partial(self._planned, value=value, hops=hops), has_own_share=False)
                 yield parts
                 if value_of(parts) <= before:
                     break
@@ -103,20 +112,19 @@ class Splitter:
             yield line.pair
             yield line.higher, line.lower
 
-    def _tried(self, way: Callable[[list[Transfer]], None]) -> Parts:
+    def _tried(self, way: Callable[[list[Transfer]], None], *, has_own_share: bool = True) -> Parts:
+        """Return the parts that a way makes; each has its share of the budget, so that none starves another."""
+        if has_own_share:
+            self._work = self._share
         parts: list[Transfer] = []
         way(parts)
         self._vicinity.undo()
+        self.is_spent = self.is_spent or self._work <= 0
         return tuple(parts)
 
     def is_most(self, value: int) -> bool:
         """Whether it is certain that no parts deliver more than ``value``."""
         return self._is_bound_sure and value >= self._bound
-
-    @property
-    def is_spent(self) -> bool:
-        """Whether the budget ended the attempts."""
-        return self._work <= 0
 
     def _widest(self, parts: list[Transfer], value: int | None) -> None:
         """Take the widest path, again and again; without fees that finds its way to the maximum flow."""
@@ -128,7 +136,7 @@ class Splitter:
 
     def _widest_transfer(self, missing: int | None) -> Transfer | None:
         """Return the largest transfer, or the cheapest of what is missing if that is less."""
-        if self.is_spent:
+        if self._work <= 0:
             return None
         self._work -= SEARCH_BUDGET
         ends = self._vicinity.sender, self._vicinity.receiver
@@ -205,7 +213,7 @@ class Splitter:
         if not self._bound:
             self._bound = flow.delivered
             cut = {users[number] for number in flow.reachable(source)}
-            is_full = not self.is_spent and (value is None or flow.delivered < value)
+            is_full = not flow.is_spent and (value is None or flow.delivered < value)
             is_free = self._network.rules.fee_divisor == 0
             self._is_bound_sure = is_free and is_full and self._vicinity.holds_all_around(cut)
         return _net({arcs[arc]: 0 for arc in arcs}, ((arcs[arc], flow.planned(arc)) for arc in arcs))
@@ -238,7 +246,7 @@ class Splitter:
                 continue
             fewest[user] = hops
             self._work -= self._network.graph.degree[user]
-            if self.is_spent:
+            if self._work <= 0:
                 return None
             for other in self._network.neighbours(user):
                 if fewest.get(other, hops + 2) <= hops + 1:
