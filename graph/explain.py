@@ -1,7 +1,8 @@
 """Why a search found nothing, and what would have been possible instead.
 
-The searches themselves are handed in, so that this holds for any of them. What they take up here counts against
-the same budget each; a figure that one of them would have to give up on is left out.
+The searches themselves are handed in, so that this holds for any of them. To find the reason each of them may cost
+as much as the search that found nothing, to find the largest value much less; a figure that one of them would have
+to give up on is left out.
 """
 
 from collections.abc import Callable, Collection
@@ -12,6 +13,10 @@ from graph.answers import NO_LIMITS, Found, Limits, NotFound, Reason, Result
 from graph.network import NetworkGraph
 from graph.transfer import FeePayer
 from graph.trustline import User
+
+_WORK_PER_TRUSTLINE = 4
+_LEAST_WORK = 100_000
+"""What a search for the largest value may cost: enough to look at all there is, not to try all combinations."""
 
 
 class Searches(Protocol):
@@ -114,7 +119,7 @@ def explain(
     if ruled_out is not None:
         return ruled_out
     question = _Question(network, sender, receiver, value, at, fee_payer, limits, frozenset(avoid), budget, search)
-    return _gap(network, sender, receiver, question.avoid) or question.explain()
+    return question.explain()
 
 
 def explain_closing(
@@ -140,8 +145,10 @@ def explain_closing(
     def within(allowed: Limits) -> Found | None:
         return _certain(search.closing(network, user, other, at, limits=allowed, avoid=avoid, budget=budget))
 
-    gap = _gap(network, user, other, avoid, except_directly=True)
-    return gap or _explain_limits(limits, within) or NotFound(Reason.CAPACITY)
+    limit = _explain_limits(limits, within)
+    if limit is not None and limit.reason is not Reason.BUDGET:
+        return limit
+    return _gap(network, user, other, avoid, except_directly=True) or limit or NotFound(Reason.CAPACITY)
 
 
 def closing_obstacle(network: NetworkGraph, user: User, other: User, at: int) -> NotFound | None:
@@ -206,33 +213,45 @@ class _Question:
         return value
 
     def explain(self) -> NotFound:
-        """Return what is wrong between users whom open trustlines join."""
+        """Return what is wrong between two users who both exist."""
+        limit = _explain_limits(self.limits, self.within)
+        if limit is not None and limit.reason is not Reason.BUDGET:
+            return limit
         try:
             arriving = self.widest(None)
         except _Spent:
-            return _explain_limits(self.limits, self.within) or NotFound(Reason.BUDGET)
-        is_sure = self.fee_payer is FeePayer.SENDER and self.value > arriving
-        limit = None if is_sure else _explain_limits(self.limits, self.within)
-        if limit is not None:
-            return limit
-        if self.network.rules.prevent_mediator_interests and self.value <= arriving:
+            arriving = None
+        # Where anything can arrive there is no gap; to look for one takes longer than all the rest.
+        gap = None if arriving else _gap(self.network, self.sender, self.receiver, self.avoid)
+        if gap is not None:
+            return gap
+        is_too_much = arriving is not None and self.value > arriving
+        if arriving is None or (limit is not None and not (is_too_much and self.fee_payer is FeePayer.SENDER)):
+            return NotFound(Reason.BUDGET)
+        if self.network.rules.prevent_mediator_interests and not is_too_much:
             return NotFound(Reason.MEDIATOR_INTERESTS)
         try:
-            return NotFound(Reason.CAPACITY, largest=self._largest())
+            return NotFound(Reason.CAPACITY, largest=self._largest(arriving))
         except _Spent:
             return NotFound(Reason.CAPACITY)
 
-    def _largest(self) -> int:
-        """Return the largest value below the one asked for that goes through within the same limits."""
-        arriving = self.widest(self.limits.max_hops)
+    def _largest(self, arriving: int) -> int:
+        """Return the largest value below the one asked for that goes through within the same limits.
+
+        ``arriving`` is the largest that arrives where only capacities and fees count.
+        """
+        if self.limits.max_hops is not None:
+            arriving = self.widest(self.limits.max_hops)
+        work = max(_LEAST_WORK, _WORK_PER_TRUSTLINE * self.network.number_of_trustlines)
+        modest = replace(self, budget=min(self.budget, work))
 
         def goes(value: int) -> bool:
-            return replace(self, value=value).best() is not None
+            return replace(modest, value=value).best() is not None
 
         if self.fee_payer is FeePayer.RECEIVER:
             # Where to begin is what a sender who pays would send for what can arrive. More can be possible, if so
             # much is withheld from it that it fits all the same.
-            same = replace(self, value=arriving, fee_payer=FeePayer.SENDER).best() if arriving else None
+            same = replace(modest, value=arriving, fee_payer=FeePayer.SENDER).best() if arriving else None
             leaving = arriving if same is None else same.transfer.amounts[0]
             return _largest(leaving, min(self._can_leave(), self.value - 1), goes)
         if self.limits.max_fees is None and not self.network.rules.prevent_mediator_interests:
