@@ -21,8 +21,8 @@ FINENESS = 2**20
 _NEGLIGIBLE = 2**10
 """How many such pieces an arc may have left and count as full: what rounding leaves behind."""
 
-_NARROWING = 8
-"""By how much the width demanded of arcs goes down between rounds: wide ways first make for few ways."""
+NARROWING = (16, 256)
+"""Arcs that have less left than this part of the widest are not used at first: wide ways make for few ways."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,14 +80,10 @@ class Flow:
     def grow(self, source: int, sink: int, goal: Goal) -> None:
         """Plan until the goal is met, nothing more can be added or the budget is spent."""
         while not self._is_met(goal) and self._measure(source, sink):
-            width = max(self._left, default=0)
-            while width:
-                width //= _NARROWING
-                floor = max(width, self._empty)
+            widest = max(self._left)
+            for floor in (*(widest // fraction for fraction in NARROWING), self._empty):
                 while not self._is_met(goal) and (levels := self._levels(source, sink, floor)) is not None:
                     self._fill(source, sink, goal, levels, floor)
-                if floor == self._empty:
-                    break
 
     def reachable(self, source: int) -> set[int]:
         """Return the nodes to which more could flow: one side of a smallest cut when the plan is full."""

@@ -1,4 +1,4 @@
-"""What is copied around two users: small networks whole, of large ones what lies near; the original stays as it is."""
+"""What is copied around two users: small networks whole, of large ones what is near; the original stays as is."""
 
 import random
 
