@@ -1,6 +1,6 @@
 """The compiled kernel: path search over flat arrays, built by setup.py from graph/kernel/."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 from typing import final
 
 FOUND: int
@@ -33,15 +33,15 @@ class Network:
     def cheapest(
         self,
         receiver_pays: bool,
-        begun: Sequence[bytes],
+        begun: Iterable[bytes],
         target: bytes,
         value: int,
         at: int,
         *,
         max_fees: int = ...,
         max_hops: int = ...,
-        avoid: Sequence[bytes] = (),
-        not_next: Sequence[bytes] = (),
+        avoid: Iterable[bytes] = (),
+        not_next: Iterable[bytes] = (),
         budget: int = ...,
         deadline: float = 0.0,
     ) -> tuple[int, tuple[bytes, ...] | None, bool, int]: ...
@@ -52,7 +52,7 @@ class Network:
         at: int,
         *,
         max_hops: int = ...,
-        avoid: Sequence[bytes] = (),
+        avoid: Iterable[bytes] = (),
         budget: int = ...,
         deadline: float = 0.0,
     ) -> tuple[int, int, int]: ...
