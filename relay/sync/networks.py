@@ -19,7 +19,8 @@ class Networks:
     """The in-memory state of the served networks.
 
     It changes as a whole: who holds ``reading`` sees the networks at one block, whatever arrives meanwhile. Any
-    number may read at once; what arrives waits for those who read already and goes before those who come later.
+    number may read at once; what arrives waits for those who read already and goes before those who come later,
+    unless one of them takes long: then it lets some pass.
     """
 
     def __init__(self) -> None:

@@ -50,7 +50,7 @@ def test_readers_read_at_the_same_time() -> None:
 
 
 def test_a_writer_waits_for_all_who_read_and_nobody_reads_or_writes_beside_it() -> None:
-    lock = ReadersWriterLock()
+    lock = ReadersWriterLock(courtesy=LONG)
     first, second = Visitor(lock.reading), Visitor(lock.reading)
     assert first.is_inside()
     assert second.is_inside()
@@ -72,7 +72,7 @@ def test_a_writer_waits_for_all_who_read_and_nobody_reads_or_writes_beside_it() 
 
 
 def test_a_writer_that_waits_goes_before_readers_who_come_later() -> None:
-    lock = ReadersWriterLock()
+    lock = ReadersWriterLock(courtesy=LONG)
     early = Visitor(lock.reading)
     assert early.is_inside()
     writer = Visitor(lock.writing)
@@ -82,6 +82,38 @@ def test_a_writer_that_waits_goes_before_readers_who_come_later() -> None:
     early.leave()
     assert writer.is_inside()
     assert not late.is_inside(SOON)
+    writer.leave()
+    assert late.is_inside()
+    late.leave()
+
+
+def test_readers_pass_a_writer_that_somebody_keeps_waiting_for_long() -> None:
+    lock = ReadersWriterLock(courtesy=0.01)
+    slow = Visitor(lock.reading)
+    assert slow.is_inside()
+    writer = Visitor(lock.writing)
+    assert not writer.is_inside(SOON)
+    late = Visitor(lock.reading)
+    assert late.is_inside()
+    slow.leave()
+    assert not writer.is_inside(SOON)
+    late.leave()
+    assert writer.is_inside()
+    writer.leave()
+
+
+def test_a_writer_that_has_waited_too_long_is_passed_no_more() -> None:
+    now = 100.0
+    lock = ReadersWriterLock(courtesy=0.01, patience=5, clock=lambda: now)
+    slow = Visitor(lock.reading)
+    assert slow.is_inside()
+    writer = Visitor(lock.writing)
+    assert not writer.is_inside(SOON)
+    now = 105.0
+    late = Visitor(lock.reading)
+    assert not late.is_inside(2 * SOON)
+    slow.leave()
+    assert writer.is_inside()
     writer.leave()
     assert late.is_inside()
     late.leave()
