@@ -52,6 +52,7 @@ class Report:
         self._machine = machine() | {"quick": is_quick}
         self._steps, self._step = steps, 0
         self._started = self._shown = time.monotonic()
+        self._doing = ""
         self._is_terminal = sys.stderr.isatty()
 
     @property
@@ -81,7 +82,6 @@ class Report:
     def begin(self, what: str) -> None:
         """Say that the next of the steps begins."""
         self._step += 1
-        self._shown = 0.0
         self.progress(what, 0, 1)
 
     def progress(self, what: str, done: int, of: int) -> None:
@@ -92,9 +92,9 @@ class Report:
             bar = "#" * round(share * BAR)
             sys.stderr.write(f"\r\033[K[{bar:.<{BAR}}] {share:4.0%}  {what}")
             sys.stderr.flush()
-        elif now - self._shown > SILENCE_SECONDS:
+        elif what != self._doing or now - self._shown > SILENCE_SECONDS:
             self._line(f"[{self._step}/{self._steps}, {now - self._started:.0f} s] {what}: {done / of:.0%}")
-            self._shown = now
+            self._doing, self._shown = what, now
 
     def finish(self) -> None:
         """Print the table, and what else there is to say."""
