@@ -40,7 +40,7 @@ def run(*, is_quick: bool, only: Sequence[str]) -> None:
 
 
 def _full_parts() -> list[Part]:
-    few, some = Scale(600, 200, 30, 40, 300, is_decisive=False), Scale(600, 200, 20, 40, 300, is_decisive=False)
+    few, some = Scale(600, 200, 30, 40, 100, is_decisive=False), Scale(600, 200, 20, 40, 100, is_decisive=False)
     return [
         Part("ripple", lambda report: _ripple(report, Scale(600, 150, 21, 40, 150, 2000, 20))),
         Part("1000", lambda report: _search(report, _network(1000, 5), few)),
