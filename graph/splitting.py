@@ -32,7 +32,7 @@ GOOD_ENOUGH = 1000
 SEARCH_BUDGET = 20_000
 """How many ends of trustlines the search for a single part may look at, in each of its attempts."""
 
-SHARES = 4
+SHARES = 5
 """Into how many shares a budget is divided: one for each way to split a payment."""
 
 
@@ -77,7 +77,12 @@ class Splitter:
         best = max(best, value_of(planned))
         if len(planned) < self._max_parts or self._suffices(best, value):
             return
-        for parts in self._with_fewer_hops(planned, value):
+        # The plan that loses least fills many narrow ways; one that ignores fees takes fewer and wider ones.
+        wide = self._tried(partial(self._planned, value=value, ignores_fees=True))
+        yield wide
+        if self._suffices(value_of(wide), value):
+            return
+        for parts in self._with_fewer_hops(max(planned, wide, key=value_of), value):
             yield parts
             if self._work <= 0 or self._suffices(value_of(parts), value):
                 return
@@ -165,11 +170,13 @@ class Splitter:
         value: int | None,
         *,
         is_exact: bool = False,
+        ignores_fees: bool = False,
         hops: Collection[_Hop] | None = None,
     ) -> None:
         """Plan a flow, of the value or as large as can be, and take its paths; plan anew for what is missing."""
         while len(parts) < self._max_parts and (value is None or value_of(parts) < value):
-            plan = self._plan(value - value_of(parts) if is_exact and value is not None else None, hops)
+            missing = value - value_of(parts) if is_exact and value is not None else None
+            plan = self._plan(missing, hops, ignores_fees=ignores_fees)
             taken = len(parts)
             self._take_plan(parts, plan, value)
             if len(parts) == taken:
@@ -191,11 +198,12 @@ class Splitter:
             else:
                 del plan[min(pairwise(path), key=lambda hop: room(*hop))]
 
-    def _plan(self, value: int | None, hops: Collection[_Hop] | None) -> dict[_Hop, int]:
+    def _plan(self, value: int | None, hops: Collection[_Hop] | None, *, ignores_fees: bool) -> dict[_Hop, int]:
         """Return what the best flow moves over each hop."""
         users = self._network.users
         numbers = {user: number for number, user in enumerate(users)}
-        flow = Flow(len(users), self._network.rules.fee_divisor, self._work)
+        divisor = 0 if ignores_fees else self._network.rules.fee_divisor
+        flow = Flow(len(users), divisor, self._work)
         arcs: dict[int, _Hop] = {}
         for user in users:
             for view in self._network.views(user, self._at):
@@ -204,7 +212,9 @@ class Splitter:
                 if hops is not None and (user, view.other) not in hops:
                     continue
                 for room, is_lossy in self._split(view.balance, view.left_received, view.other):
-                    arc = flow.add_arc(numbers[user], numbers[view.other], room, is_lossy=is_lossy)
+                    arc = flow.add_arc(
+                        numbers[user], numbers[view.other], room, is_lossy=is_lossy and not ignores_fees
+                    )
                     arcs[arc] = (user, view.other)
         goal = Goal(delivered=value) if self._fee_payer is FeePayer.SENDER else Goal(sent=value)
         source, sink = numbers[self._vicinity.sender], numbers[self._vicinity.receiver]
