@@ -7,6 +7,7 @@ these parts alone and keeps the other rows of the last run; further ones are the
 import argparse
 import importlib
 import os
+import sys
 
 BENCHMARKS = {"paths": "benchmarks.paths"}
 NO = {"", "0", "no", "false"}
@@ -18,7 +19,10 @@ def main() -> None:
     parser.add_argument("name", choices=sorted(BENCHMARKS))
     name = parser.parse_args().name
     is_quick = os.environ.get("QUICK", "").lower() not in NO
-    importlib.import_module(BENCHMARKS[name]).run(is_quick=is_quick, only=os.environ.get("ONLY", "").split())
+    try:
+        importlib.import_module(BENCHMARKS[name]).run(is_quick=is_quick, only=os.environ.get("ONLY", "").split())
+    except KeyboardInterrupt:
+        sys.exit("\nEnded early; the rows so far are kept.")
 
 
 if __name__ == "__main__":
