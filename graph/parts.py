@@ -35,7 +35,7 @@ from graph.vicinity import Vicinity
 MOST_PARTS = 16
 """How many parts a payment has at the most."""
 
-DEFAULT_BUDGET = 4_000_000
+DEFAULT_BUDGET = 6_000_000
 """How many ends of trustlines are looked at to split a payment: some seconds at the most."""
 
 

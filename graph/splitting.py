@@ -75,7 +75,8 @@ class Splitter:
         planned = self._tried(partial(self._planned, value=value))
         yield planned
         best = max(best, value_of(planned))
-        if len(planned) < self._max_parts or self._suffices(best, value):
+        has_run_short = len(planned) == self._max_parts or self.is_spent
+        if not has_run_short or self._suffices(best, value):
             return
         # The plan that loses least fills many narrow ways; one that ignores fees takes fewer and wider ones.
         wide = self._tried(partial(self._planned, value=value, ignores_fees=True))
