@@ -18,8 +18,12 @@ _NO_HOP_LIMIT = 2**32 - 1
 class KernelEngine:
     """Searches the kernel that a network keeps in step with its graph."""
 
-    default_budget = 20_000_000
-    """How many ends of trustlines a search looks at before it gives in."""
+    default_budget = 10_000_000
+    """How many ends of trustlines a search looks at, or walks it compares, before it gives in."""
+
+    def __init__(self, deadline: float = 0.0) -> None:
+        """Make an engine whose searches give in at ``deadline``, in seconds of ``time.monotonic``; 0 for never."""
+        self._deadline = deadline
 
     def transfer(
         self,
@@ -95,6 +99,7 @@ class KernelEngine:
             avoid=tuple(avoid),
             not_next=tuple(not_next),
             budget=budget,
+            deadline=self._deadline,
         )
         if outcome == _FOUND:
             assert path is not None
@@ -116,7 +121,13 @@ class KernelEngine:
         if not _has_trustlines(network, sender, receiver):
             return 0
         outcome, value, _ = _kernel(network).widest(
-            sender, receiver, at, max_hops=_hops(max_hops), avoid=tuple(avoid), budget=budget
+            sender,
+            receiver,
+            at,
+            max_hops=_hops(max_hops),
+            avoid=tuple(avoid),
+            budget=budget,
+            deadline=self._deadline,
         )
         return None if outcome == _SPENT else value
 

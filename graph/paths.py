@@ -36,9 +36,15 @@ DEFAULT_BUDGET = KERNEL.default_budget
 """How many ends of trustlines a search by the kernel looks at before it gives in."""
 
 
-def engine_of(network: NetworkGraph) -> Engine:
-    """Return the fastest engine there is for a network."""
-    return REFERENCE if network.kernel is None else KERNEL
+def engine_of(network: NetworkGraph, deadline: float = 0.0) -> Engine:
+    """Return the fastest engine there is for a network.
+
+    Its searches give in at ``deadline``, in seconds of ``time.monotonic``, 0 for never; the reference search knows
+    no time and only its budget.
+    """
+    if network.kernel is None:
+        return REFERENCE
+    return KernelEngine(deadline) if deadline else KERNEL
 
 
 def cheapest_transfer(

@@ -28,6 +28,9 @@ from relay.sync.networks import Networks
 
 logger = logging.getLogger(__name__)
 
+SEARCH_SECONDS = 2.0
+"""How long the searches for one answer may take before they give in, where the compiled kernel searches."""
+
 
 class Unavailable(Exception):
     """Something the relay needs at its start is not there; the text is one sentence naming it."""
@@ -119,11 +122,12 @@ def build_api(settings: Settings, node: Node, chain_id: int) -> Flask:
         estimate_gas=estimate_gas,
         gas_price=(lambda: pricing.gas_price) if is_fixed else node.gas_price,
         clock=now,
+        search_until=lambda: time.monotonic() + SEARCH_SECONDS,
         version=__version__,
     )
     return create_app(services, max_body_bytes=settings.rest.max_body_bytes)
 
 
 def now() -> int:
-    """Return the time in Unix seconds; the only clock of the relay."""
+    """Return the time in Unix seconds; the clock by which trustlines are valued."""
     return int(time.time())

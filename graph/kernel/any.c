@@ -136,10 +136,13 @@ static bool dominates(const search *s, uint32_t taken, uint32_t later, bool is_b
     return a->hops <= b->hops && covers(s, a, b) && passes_only(s, taken, later);
 }
 
-static bool is_dominated(const search *s, uint32_t index, bool is_bold) {
-    uint32_t taken = s->work->first[s->steps[index].user];
-    for (; taken != NOBODY; taken = s->steps[taken].next)
+static bool is_dominated(search *s, uint32_t index, bool is_bold) {
+    uint32_t taken = s->work->first[s->steps[index].user], hops = s->steps[index].state.hops;
+    for (; taken != NOBODY; taken = s->steps[taken].next) {
+        /* Comparing costs time too, by the length of the paths, and where many walks meet it is most of it. */
+        s->spent += is_bold ? 1 : 1 + hops;
         if (dominates(s, taken, index, is_bold)) return true;
+    }
     return false;
 }
 

@@ -74,6 +74,7 @@ class Services:
         estimate_gas: the gas that a transfer will be charged, without asking the node.
         gas_price: the gas price told to clients, in wei; may raise ChainError.
         clock: the time in Unix seconds.
+        search_until: when a search that begins now is to give in, in seconds of ``time.monotonic``; 0 for never.
         version: the relay's version.
 
     """
@@ -85,4 +86,5 @@ class Services:
     estimate_gas: Callable[[PlannedTransfer], int]
     gas_price: Callable[[], int]
     clock: Callable[[], int]
+    search_until: Callable[[], float]
     version: str

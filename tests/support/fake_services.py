@@ -141,6 +141,7 @@ def services(**changed: Any) -> Services:
         "estimate_gas": FakeGas(),
         "gas_price": lambda: 20_000_000_000,
         "clock": lambda: NOW,
+        "search_until": lambda: 0.0,
         "version": "1.2.3",
     }
     if "networks" not in changed:

@@ -88,6 +88,7 @@ def serve(node: Node, addresses: Sequence[Address], database_url: str, chain_id:
         estimate_gas=estimate_gas,
         gas_price=node.gas_price,
         clock=lambda: 0,
+        search_until=lambda: 0.0,
         version="1.2.3",
     )
     server = make_server("127.0.0.1", 0, create_app(services, max_body_bytes=MAX_BODY_BYTES), threaded=True)

@@ -8,6 +8,7 @@ from flask import g
 from flask_restful import Resource
 
 from graph.network import NetworkGraph
+from graph.paths import Engine, engine_of
 from relay.addresses import Address
 from relay.api.services import Services
 from relay.model import NetworkInfo
@@ -15,11 +16,15 @@ from relay.model import NetworkInfo
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """A network's graph, held still; ``at`` is the time of valuation in Unix seconds."""
+    """A network's graph, held still, and what searches it.
+
+    ``at`` is the time of valuation in Unix seconds; searches of ``engine`` give in when their time is up.
+    """
 
     info: NetworkInfo
     graph: NetworkGraph
     at: int
+    engine: Engine
 
 
 class ApiResource(Resource):  # type: ignore[misc]
@@ -39,7 +44,8 @@ class ApiResource(Resource):  # type: ignore[misc]
         networks = self.services.networks
         with networks.reading(network) as graph:
             self.note_block()
-            yield Reading(networks.info(network), graph, self._valuation_time())
+            engine = engine_of(graph, self.services.search_until())
+            yield Reading(networks.info(network), graph, self._valuation_time(), engine)
 
     def note_block(self) -> None:
         """Keep the block that the graphs stand at for the answer's header; the earliest of several counts."""

@@ -81,7 +81,9 @@ class CapacityPath(_PathResource):
         """Find the largest value that a user can send another, bearing the fees, and the path for it."""
         sender, receiver = question.sender, question.receiver
         with self.searching(network) as reading:
-            result = largest_transfer(reading.graph, sender, receiver, reading.at, max_hops=question.max_hops)
+            result = largest_transfer(
+                reading.graph, sender, receiver, reading.at, max_hops=question.max_hops, engine=reading.engine
+            )
         if isinstance(result, NotFound):
             return {"capacity": 0, "path": []} | describe(result)
         return {"capacity": result.transfer.value, "path": result.transfer.path}
@@ -97,7 +99,7 @@ class ClosingPath(_PathResource):
         limits = Limits(question.max_fees, question.max_hops)
         with self.searching(network) as reading:
             view = reading.graph.view(user, other, reading.at)
-            result = cheapest_closing(reading.graph, user, other, reading.at, limits=limits)
+            result = cheapest_closing(reading.graph, user, other, reading.at, limits=limits, engine=reading.engine)
         if isinstance(result, Found):
             cycle = result.transfer
             return {"path": cycle.path, "fees": cycle.fees, "value": cycle.value, "fee_payer": cycle.fee_payer}
@@ -140,6 +142,7 @@ def _search(reading: Reading, question: TransferQuestion) -> PartsResult:
                 fee_payer=question.fee_payer,
                 limits=limits,
                 avoid=question.avoid,
+                engine=reading.engine,
             )
         )
     result = payment_in_parts(
@@ -175,7 +178,9 @@ def _largest(
     avoid: Sequence[Address] = (),
 ) -> PartsResult:
     if max_parts == 1:
-        result = largest_transfer(reading.graph, sender, receiver, reading.at, max_hops=max_hops, avoid=avoid)
+        result = largest_transfer(
+            reading.graph, sender, receiver, reading.at, max_hops=max_hops, avoid=avoid, engine=reading.engine
+        )
         return _as_parts(result)
     return largest_payment(
         reading.graph, sender, receiver, reading.at, max_parts=max_parts, max_hops=max_hops, avoid=avoid
