@@ -8,17 +8,20 @@ FRESH ?=
 PYTHON ?=
 VENV ?= .venv
 ARGS ?=
+NAME ?=
+export QUICK ONLY RIPPLE_CSV PEER_PYTHON
 
 BIN = $(VENV)/bin
 INSTALL = PYTHON='$(PYTHON)' sh scripts/install '$(VENV)'
 
-.PHONY: help demo test lint clean
+.PHONY: help demo test lint bench clean
 
 help:
 	@echo 'make demo    a chain with people on it, a database and a relay: http://localhost:$(PORT)/api/v1'
 	@echo '             PORT=6000 and RPC_PORT=9545 move its ports, FRESH=1 begins anew, Ctrl-C ends it'
 	@echo 'make test    all tests; ARGS="-k village" hands options to pytest'
 	@echo 'make lint    style, types, direction of imports'
+	@echo 'make bench NAME=paths  measures path search beside others; QUICK=1 ends within a minute'
 	@echo 'make clean   removes what these commands made, the demo included'
 	@echo
 	@echo 'PYTHON=python3.13 chooses the Python (3.11 or newer), VENV=.venv-3.13 where its environment lies.'
@@ -38,6 +41,11 @@ lint:
 	@'$(BIN)/python' -m ruff format --check .
 	@'$(BIN)/python' -m mypy
 	@'$(BIN)/lint-imports'
+
+bench:
+	@[ -n '$(NAME)' ] || { echo 'Which benchmark? make bench NAME=paths'; exit 2; }
+	@$(INSTALL) bench
+	@exec '$(BIN)/python' -m benchmarks.run '$(NAME)'
 
 clean:
 	[ ! -e '$(VENV)/pyvenv.cfg' ] || rm -rf '$(VENV)'

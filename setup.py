@@ -65,6 +65,11 @@ TEST = [
     "pytest-timeout>=2.4",
     "hypothesis>=6.150",
     "requests>=2.32",
+    "scipy>=1.14",
+]
+BENCH = [
+    *DEVNET,
+    "igraph>=0.11",
 ]
 LINT = [
     "ruff>=0.17,<0.18",
@@ -104,6 +109,7 @@ setup(
     extras_require={
         "devnet": DEVNET,
         "test": TEST,
+        "bench": BENCH,
         "lint": LINT,
         "dev": [*TEST, *LINT, "pre-commit>=4", "tox>=4"],
     },
