@@ -1,6 +1,7 @@
 /* The Python side of the kernel: a Network whose users are bytes keys, and its searches. */
-#define PY_SSIZE_T_CLEAN
-#include <Python.h>
+#include "python.h"
+
+#include <stdlib.h>
 
 #include "search.h"
 
@@ -32,11 +33,40 @@ static int read_uint64(PyObject *value, void *result) {
     return 1;
 }
 
-static bool index_of(NetworkObject *self, PyObject *key, bool add, uint32_t *index) {
-    if (!PyBytes_CheckExact(key)) {
-        PyErr_SetString(PyExc_TypeError, "a user's key is bytes");
-        return false;
+/* The same for what has 32 bits, where the format I would cut off the rest. */
+static int read_uint32(PyObject *value, void *result) {
+    unsigned long long number;
+    if (!read_uint64(value, &number)) return 0;
+    if (number > UINT32_MAX) {
+        PyErr_SetString(PyExc_OverflowError, "a number does not fit uint32");
+        return 0;
     }
+    *(uint32_t *)result = (uint32_t)number;
+    return 1;
+}
+
+/* Only exact bytes: what derives from them may compare and hash as it likes. */
+static bool is_key(PyObject *key) {
+    if (PyBytes_CheckExact(key)) return true;
+    PyErr_SetString(PyExc_TypeError, "a user's key is bytes");
+    return false;
+}
+
+static bool are_in_order(PyObject *lower, PyObject *higher) {
+    if (!is_key(lower) || !is_key(higher)) return false;
+    int is_lower = PyObject_RichCompareBool(lower, higher, Py_LT);
+    if (is_lower == 0) PyErr_SetString(PyExc_ValueError, "a trustline names its lower user first");
+    return is_lower == 1;
+}
+
+static bool is_time(unsigned long long at) {
+    if (at >> 40 == 0) return true;
+    PyErr_SetString(PyExc_OverflowError, "the time lies too far in the future");
+    return false;
+}
+
+static bool index_of(NetworkObject *self, PyObject *key, bool add, uint32_t *index) {
+    if (!is_key(key)) return false;
     PyObject *known = PyDict_GetItemWithError(self->indices, key);
     if (known != NULL) {
         *index = (uint32_t)PyLong_AsUnsignedLong(known);
@@ -48,8 +78,8 @@ static bool index_of(NetworkObject *self, PyObject *key, bool add, uint32_t *ind
         return false;
     }
     /* The dictionary keeps the key alive for as long as the network points into it. */
-    const unsigned char *text = (const unsigned char *)PyBytes_AS_STRING(key);
-    if (!network_add_user(&self->net, text, (size_t)PyBytes_GET_SIZE(key), index)) {
+    const unsigned char *text = (const unsigned char *)PyBytes_AsString(key);
+    if (!network_add_user(&self->net, text, (size_t)PyBytes_Size(key), index)) {
         PyErr_NoMemory();
         return false;
     }
@@ -68,27 +98,30 @@ static void lock_for_writing(NetworkObject *self) {
     Py_END_ALLOW_THREADS
 }
 
-static int network_object_init(NetworkObject *self, PyObject *args, PyObject *kwargs) {
+static PyObject *network_object_new(PyTypeObject *type, PyObject *args, PyObject *kwargs) {
     static char *names[] = {"fee_divisor", "prevent_mediator_interests", NULL};
-    unsigned int divisor;
+    uint32_t divisor;
     int prevents = 0;
-    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "I|p", names, &divisor, &prevents)) return -1;
-    if (self->indices != NULL) {
-        PyErr_SetString(PyExc_TypeError, "a network is made once");
-        return -1;
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "O&|p", names, read_uint32, &divisor, &prevents)) return NULL;
+    NetworkObject *self = (NetworkObject *)PyType_GenericAlloc(type, 0);
+    if (self == NULL) return NULL;
+    PyObject *indices = PyDict_New();
+    if (indices == NULL || !network_init(&self->net, divisor, prevents)) {
+        if (indices != NULL) PyErr_NoMemory();
+        Py_XDECREF(indices);
+        Py_DECREF(self);
+        return NULL;
     }
-    if (!network_init(&self->net, divisor, prevents)) {
-        PyErr_NoMemory();
-        return -1;
-    }
-    self->indices = PyDict_New();
-    return self->indices == NULL ? -1 : 0;
+    self->indices = indices;
+    return (PyObject *)self;
 }
 
 static void network_object_dealloc(NetworkObject *self) {
+    PyTypeObject *type = Py_TYPE((PyObject *)self);
     if (self->indices != NULL) network_free(&self->net);
     Py_XDECREF(self->indices);
-    Py_TYPE(self)->tp_free((PyObject *)self);
+    ((freefunc)PyType_GetSlot(type, Py_tp_free))(self);
+    Py_DECREF(type);
 }
 
 PyDoc_STRVAR(put_doc, "put(lower, higher, balance, given, received, rate_given, rate_received, is_frozen, mtime)\n--\n\n"
@@ -96,25 +129,18 @@ PyDoc_STRVAR(put_doc, "put(lower, higher, balance, given, received, rate_given, 
 
 static PyObject *network_put_method(NetworkObject *self, PyObject *args) {
     PyObject *lower, *higher, *balance;
-    unsigned long long given, received, mtime;
+    unsigned long long given, received;
+    uint32_t mtime;
     short rate_given, rate_received;
     int is_frozen;
     if (!PyArg_ParseTuple(args, "SSO!O&O&hhpO&", &lower, &higher, &PyLong_Type, &balance, read_uint64, &given,
-                          read_uint64, &received, &rate_given, &rate_received, &is_frozen, read_uint64, &mtime))
+                          read_uint64, &received, &rate_given, &rate_received, &is_frozen, read_uint32, &mtime))
         return NULL;
     end state = {.given = given, .received = received, .rate_given = rate_given, .rate_received = rate_received};
     uint32_t owner;
     state.is_frozen = is_frozen;
-    state.mtime = (uint32_t)mtime;
-    if (mtime > UINT32_MAX) {
-        PyErr_SetString(PyExc_OverflowError, "mtime does not fit uint32");
-        return NULL;
-    }
-    if (PyObject_RichCompareBool(lower, higher, Py_LT) != 1) {
-        if (!PyErr_Occurred()) PyErr_SetString(PyExc_ValueError, "a trustline names its lower user first");
-        return NULL;
-    }
-    if (!read_wide(balance, &state.size, &state.is_negative)) return NULL;
+    state.mtime = mtime;
+    if (!are_in_order(lower, higher) || !read_wide(balance, &state.size, &state.is_negative)) return NULL;
     lock_for_writing(self);
     bool is_done = index_of(self, lower, true, &owner) && index_of(self, higher, true, &state.other);
     if (is_done && !network_put(&self->net, owner, &state)) {
@@ -130,7 +156,7 @@ PyDoc_STRVAR(drop_doc, "drop(lower, higher)\n--\n\nForget the trustline of two u
 
 static PyObject *network_drop_method(NetworkObject *self, PyObject *args) {
     PyObject *lower, *higher;
-    if (!PyArg_ParseTuple(args, "SS", &lower, &higher)) return NULL;
+    if (!PyArg_ParseTuple(args, "SS", &lower, &higher) || !are_in_order(lower, higher)) return NULL;
     PyObject *one = PyDict_GetItemWithError(self->indices, lower);
     PyObject *other = PyDict_GetItemWithError(self->indices, higher);
     if (PyErr_Occurred()) return NULL;
@@ -144,15 +170,15 @@ static PyObject *network_drop_method(NetworkObject *self, PyObject *args) {
 
 /* Reads a sequence of keys into indices that are to be freed; unknown keys are left out, or refused. */
 static bool read_users(NetworkObject *self, PyObject *keys, bool refuse, uint32_t **users, uint32_t *count) {
-    PyObject *sequence = PySequence_Fast(keys, "users are given as a sequence of keys");
+    PyObject *sequence = PySequence_Tuple(keys);
     if (sequence == NULL) return false;
-    Py_ssize_t length = PySequence_Fast_GET_SIZE(sequence);
+    Py_ssize_t length = PyTuple_Size(sequence);
     *users = PyMem_Malloc(length ? (size_t)length * sizeof **users : 1);
     bool is_read = *users != NULL;
     if (!is_read) PyErr_NoMemory();
     for (Py_ssize_t i = 0; is_read && i < length; i++) {
-        PyObject *key = PySequence_Fast_GET_ITEM(sequence, i);
-        PyObject *known = PyDict_GetItemWithError(self->indices, key);
+        PyObject *key = PyTuple_GetItem(sequence, i);
+        PyObject *known = is_key(key) ? PyDict_GetItemWithError(self->indices, key) : NULL;
         if (known != NULL) {
             (*users)[(*count)++] = (uint32_t)PyLong_AsUnsignedLong(known);
         } else if (PyErr_Occurred() || refuse) {
@@ -177,11 +203,7 @@ static bool is_sane(const question *asked) {
             return false;
         }
     }
-    if (asked->at >> 40) {
-        PyErr_SetString(PyExc_OverflowError, "the time lies too far in the future");
-        return false;
-    }
-    return true;
+    return is_time(asked->at);
 }
 
 static void free_question(question *asked) {
@@ -196,10 +218,10 @@ static bool read_question(NetworkObject *self, PyObject *args, PyObject *kwargs,
     PyObject *begun, *target, *avoid = NULL, *not_next = NULL;
     int receiver_pays;
     unsigned long long value, at, max_fees = UINT64_MAX, budget = UINT64_MAX;
-    unsigned int max_hops = UINT32_MAX;
-    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "pOSO&O&|$O&IOOO&d", names, &receiver_pays, &begun, &target,
-                                     read_uint64, &value, read_uint64, &at, read_uint64, &max_fees, &max_hops, &avoid,
-                                     &not_next, read_uint64, &budget, &asked->deadline))
+    uint32_t max_hops = UINT32_MAX;
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "pOSO&O&|$O&O&OOO&d", names, &receiver_pays, &begun, &target,
+                                     read_uint64, &value, read_uint64, &at, read_uint64, &max_fees, read_uint32,
+                                     &max_hops, &avoid, &not_next, read_uint64, &budget, &asked->deadline))
         return false;
     asked->receiver_pays = receiver_pays;
     asked->value = value;
@@ -222,7 +244,7 @@ static PyObject *path_as_tuple(NetworkObject *self, const answer *found) {
         if (key == NULL)
             Py_CLEAR(path);
         else
-            PyTuple_SET_ITEM(path, i, key);
+            PyTuple_SetItem(path, i, key);
     }
     return path;
 }
@@ -269,7 +291,7 @@ static PyObject *widest_method(NetworkObject *self, PyObject *args, PyObject *kw
     uint32_t from;
     unsigned long long at, budget = UINT64_MAX;
     PyObject *sender, *receiver, *avoid = NULL, *answered = NULL;
-    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "SSO&|$IOO&d", names, &sender, &receiver, read_uint64, &at,
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "SSO&|$O&OO&d", names, &sender, &receiver, read_uint64, &at, read_uint32,
                                      &asked.max_hops, &avoid, read_uint64, &budget, &asked.deadline))
         return NULL;
     asked.at = at;
@@ -278,9 +300,7 @@ static PyObject *widest_method(NetworkObject *self, PyObject *args, PyObject *kw
         (avoid == NULL || read_users(self, avoid, false, &asked.avoid, &asked.avoid_count))) {
         if (from == asked.target) {
             PyErr_SetString(PyExc_ValueError, "a walk passes no user twice");
-        } else if (at >> 40) {
-            PyErr_SetString(PyExc_OverflowError, "the time lies too far in the future");
-        } else {
+        } else if (is_time(at)) {
             outcome result;
             Py_BEGIN_ALLOW_THREADS
             pthread_rwlock_rdlock(&self->net.lock);
@@ -303,7 +323,7 @@ PyDoc_STRVAR(sweep_doc, "sweep(at)\n--\n\n"
 static PyObject *sweep_method(NetworkObject *self, PyObject *args) {
     unsigned long long at;
     uint64_t sum = 0;
-    if (!PyArg_ParseTuple(args, "O&", read_uint64, &at)) return NULL;
+    if (!PyArg_ParseTuple(args, "O&", read_uint64, &at) || !is_time(at)) return NULL;
     Py_BEGIN_ALLOW_THREADS
     pthread_rwlock_rdlock(&self->net.lock);
     for (uint32_t u = 0; u < self->net.user_count; u++)
@@ -323,15 +343,19 @@ static PyMethodDef methods[] = {
     {NULL, NULL, 0, NULL},
 };
 
-static PyTypeObject NetworkType = {
-    PyVarObject_HEAD_INIT(NULL, 0).tp_name = "graph._kernel.Network",
-    .tp_doc = PyDoc_STR("Network(fee_divisor, prevent_mediator_interests=False)\n--\n\nThe trustlines of a network in flat arrays."),
-    .tp_basicsize = sizeof(NetworkObject),
-    .tp_flags = Py_TPFLAGS_DEFAULT,
-    .tp_new = PyType_GenericNew,
-    .tp_init = (initproc)network_object_init,
-    .tp_dealloc = (destructor)network_object_dealloc,
-    .tp_methods = methods,
+static PyType_Slot slots[] = {
+    {Py_tp_doc, "Network(fee_divisor, prevent_mediator_interests=False)\n--\n\nThe trustlines of a network in flat arrays."},
+    {Py_tp_new, network_object_new},
+    {Py_tp_dealloc, network_object_dealloc},
+    {Py_tp_methods, methods},
+    {0, NULL},
+};
+
+static PyType_Spec network_spec = {
+    .name = "graph._kernel.Network",
+    .basicsize = sizeof(NetworkObject),
+    .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_IMMUTABLETYPE,
+    .slots = slots,
 };
 
 static PyModuleDef module = {
@@ -342,12 +366,14 @@ static PyModuleDef module = {
 };
 
 PyMODINIT_FUNC PyInit__kernel(void) {
-    if (PyType_Ready(&NetworkType) < 0) return NULL;
     PyObject *m = PyModule_Create(&module);
     if (m == NULL) return NULL;
+    PyObject *network_type = PyType_FromSpec(&network_spec);
     PyModule_AddIntConstant(m, "FOUND", FOUND);
     PyModule_AddIntConstant(m, "NOT_FOUND", NOT_FOUND);
     PyModule_AddIntConstant(m, "SPENT", SPENT);
-    if (PyModule_AddObjectRef(m, "Network", (PyObject *)&NetworkType) < 0) Py_CLEAR(m);
+    /* It refuses a type that could not be made. */
+    if (PyModule_AddObjectRef(m, "Network", network_type) < 0) Py_CLEAR(m);
+    Py_XDECREF(network_type);
     return m;
 }

@@ -17,11 +17,23 @@ static bool grow(void **array, uint32_t *room, uint32_t needed, size_t size) {
     return true;
 }
 
+/* By default readers go first, and searches that leave no pause between them would keep changes out for ever. */
+static bool init_lock(pthread_rwlock_t *lock) {
+    pthread_rwlockattr_t attributes;
+    if (pthread_rwlockattr_init(&attributes) != 0) return false;
+#ifdef __GLIBC__
+    pthread_rwlockattr_setkind_np(&attributes, PTHREAD_RWLOCK_PREFER_WRITER_NONRECURSIVE_NP);
+#endif
+    bool is_made = pthread_rwlock_init(lock, &attributes) == 0;
+    pthread_rwlockattr_destroy(&attributes);
+    return is_made;
+}
+
 bool network_init(network *net, uint32_t divisor, bool prevents_mediator_interests) {
     memset(net, 0, sizeof *net);
     net->divisor = divisor;
     net->prevents_mediator_interests = prevents_mediator_interests;
-    return pthread_rwlock_init(&net->lock, NULL) == 0 && pthread_mutex_init(&net->idle_lock, NULL) == 0;
+    return init_lock(&net->lock) && pthread_mutex_init(&net->idle_lock, NULL) == 0;
 }
 
 void network_free(network *net) {
