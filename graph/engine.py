@@ -21,7 +21,7 @@ class KernelEngine:
     default_budget = 10_000_000
     """How many ends of trustlines a search looks at, or walks it compares, before it gives in."""
 
-    def __init__(self, deadline: float = 0.0) -> None:
+    def __init__(self, deadline: float = 0) -> None:
         """Make an engine whose searches give in at ``deadline``, in seconds of ``time.monotonic``; 0 for never."""
         self._deadline = deadline
 

@@ -36,7 +36,7 @@ DEFAULT_BUDGET = KERNEL.default_budget
 """How many ends of trustlines a search by the kernel looks at before it gives in."""
 
 
-def engine_of(network: NetworkGraph, deadline: float = 0.0) -> Engine:
+def engine_of(network: NetworkGraph, deadline: float = 0) -> Engine:
     """Return the fastest engine there is for a network.
 
     Its searches give in at ``deadline``, in seconds of ``time.monotonic``, 0 for never; the reference search knows
@@ -171,6 +171,10 @@ def cheapest_closing(
         return ruled_out
     engine = engine or engine_of(network)
     budget = engine.default_budget if budget is None else budget
+    if min(len(network.neighbours(user)), len(network.neighbours(other))) < 2:
+        return explain_closing(
+            network, user, other, at, limits=limits, avoid=avoid, budget=budget, search=engine
+        )
     result = engine.closing(network, user, other, at, limits=limits, avoid=avoid, budget=budget)
     if isinstance(result, Found) or result.reason is Reason.BUDGET:
         return result

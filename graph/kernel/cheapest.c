@@ -11,16 +11,17 @@ static void mark_avoided(scratch *work, const uint32_t *users, uint32_t count) {
     }
 }
 
-/* What a path costs when the receiver bears the fees. */
+/* What a path costs when the receiver bears the fees: what has begun, and from its last user on another path. */
 static known_path as_received(const network *net, const question *asked, const answer *along) {
     known_path none = {UINT64_MAX, UINT32_MAX};
-    walk state = {.moved = asked->value, .onward = asked->value};
+    walk state;
+    if (!walk_begun(net, asked, &state)) return none;
     for (uint32_t i = 1; i < along->path_length; i++) {
         hop over = hop_over(end_between(net, along->path[i - 1], along->path[i]), true, asked->at);
         walk before = state;
         if (!walk_step(net, true, &before, &over, &state)) return none;
     }
-    return (known_path){asked->value - state.moved, along->path_length - 1};
+    return (known_path){asked->value - state.moved, state.hops};
 }
 
 static outcome clear(network *net, scratch **work, const question *asked) {
@@ -34,13 +35,20 @@ static outcome clear(network *net, scratch **work, const question *asked) {
 
 /* Some path for a transfer whose receiver pays: what passes with the fees on top passes with them taken out. */
 static outcome find_known(network *net, scratch **work, const question *asked, known_path *known, answer *out) {
-    uint32_t receiver = asked->target;
+    walk begun;
+    if (!walk_begun(net, asked, &begun)) return FOUND;
+    uint32_t receiver = asked->target, start = asked->begun[asked->begun_count - 1];
     question turned = *asked;
     turned.receiver_pays = false;
     turned.begun = &receiver;
     turned.begun_count = 1;
-    turned.target = asked->begun[0];
+    turned.target = start;
+    turned.value = begun.onward;
     turned.max_fees = UINT64_MAX;
+    if (asked->begun_count == 2 && asked->begun[0] == receiver) { /* a cycle, which is not to turn back at once */
+        turned.not_next = &start;
+        turned.not_next_count = 1;
+    }
     answer along = {0};
     known_path none = *known;
     outcome result = narrow(net, *work, &turned, &none, &along);
@@ -63,7 +71,7 @@ static outcome search_with(network *net, scratch **work, const question *asked, 
         known = (known_path){UINT64_MAX, UINT32_MAX};
         if (clear(net, work, asked) != FOUND) return NO_MEMORY;
     } else if (asked->receiver_pays && !net->prevents_mediator_interests && asked->max_hops == UINT32_MAX) {
-        if (asked->begun_count == 1 && asked->not_next_count == 0 && find_known(net, work, asked, &known, out) != FOUND)
+        if (asked->not_next_count == 0 && find_known(net, work, asked, &known, out) != FOUND)
             return NO_MEMORY;
         if (known.fees != UINT64_MAX || asked->max_fees != UINT64_MAX) {
             result = narrow(net, *work, asked, &known, out);

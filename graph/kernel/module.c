@@ -318,7 +318,8 @@ static PyObject *widest_method(NetworkObject *self, PyObject *args, PyObject *kw
 }
 
 PyDoc_STRVAR(sweep_doc, "sweep(at)\n--\n\n"
-                        "Return the low 64 bits of the sum of all capacities: a bare pass over all trustlines, to measure by.");
+                        "Return a sum over all ends of trustlines that means nothing: a bare pass over the arrays, to\n"
+                        "measure by.");
 
 static PyObject *sweep_method(NetworkObject *self, PyObject *args) {
     unsigned long long at;
@@ -328,7 +329,7 @@ static PyObject *sweep_method(NetworkObject *self, PyObject *args) {
     pthread_rwlock_rdlock(&self->net.lock);
     for (uint32_t u = 0; u < self->net.user_count; u++)
         for (uint32_t i = 0; i < self->net.users[u].degree; i++)
-            sum += (uint64_t)hop_over(&self->net.users[u].ends[i], true, at).capacity;
+            sum += self->net.users[u].ends[i].received + self->net.users[u].ends[i].size + at;
     pthread_rwlock_unlock(&self->net.lock);
     Py_END_ALLOW_THREADS
     return PyLong_FromUnsignedLongLong(sum);
