@@ -172,9 +172,7 @@ def cheapest_closing(
     engine = engine or engine_of(network)
     budget = engine.default_budget if budget is None else budget
     if min(len(network.neighbours(user)), len(network.neighbours(other))) < 2:
-        return explain_closing(
-            network, user, other, at, limits=limits, avoid=avoid, budget=budget, search=engine
-        )
+        return explain_closing(network, user, other, at, limits=limits, avoid=avoid, budget=budget, search=engine)
     result = engine.closing(network, user, other, at, limits=limits, avoid=avoid, budget=budget)
     if isinstance(result, Found) or result.reason is Reason.BUDGET:
         return result
