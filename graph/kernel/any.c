@@ -222,7 +222,7 @@ static bool extend(search *s, uint32_t index) {
     const user *owner = &s->net->users[from.user];
     for (uint32_t i = 0; i < owner->degree; i++) {
         uint32_t p = owner->ends[i].other;
-        if (!may_go(s, index, p)) continue;
+        if ((owner->ends[i].leads_nowhere && p != s->asked->target) || !may_go(s, index, p)) continue;
         hop h = hop_over(&owner->ends[i], s->asked->receiver_pays, s->asked->at);
         step longer = {.user = p, .before = index, .next = NOBODY};
         if (!walk_step(s->net, s->asked->receiver_pays, &from.state, &h, &longer.state)) continue;

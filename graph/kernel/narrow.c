@@ -123,6 +123,7 @@ static void step_exact(search *s) {
     if (!spend(s, owner->degree)) return;
     for (uint32_t i = 0; i < owner->degree && s->failed == FOUND; i++) {
         uint32_t p = owner->ends[i].other;
+        if (owner->ends[i].leads_nowhere && p != s->target) continue;
         label *there = &s->work->exact[p];
         if (there->is_settled || !may_walk(s, u, p)) continue;
         hop h = hop_over(&owner->ends[i], s->asked->receiver_pays, s->asked->at);
@@ -147,8 +148,9 @@ static void step_bound(search *s) {
     if (!spend(s, owner->degree)) return;
     for (uint32_t i = 0; i < owner->degree && s->failed == FOUND; i++) {
         uint32_t p = owner->ends[i].other;
-        label *there = &s->work->bound[p];
         bool is_first = p == s->start;
+        if (owner->ends[i].leads_nowhere && !is_first) continue;
+        label *there = &s->work->bound[p];
         if (there->is_settled || p == s->target) continue;
         if (is_first ? !may_walk(s, p, u) : s->work->is_avoided[p]) continue;
         hop h = hop_over(&owner->ends[i], !s->asked->receiver_pays, s->asked->at);

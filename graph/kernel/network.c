@@ -77,6 +77,12 @@ static end turned(const end *e, uint32_t owner) {
     return t;
 }
 
+/* Notes at the other end of a user's first trustline whether it is its only one. */
+static void note_degree(network *net, const user *u) {
+    if (u->degree == 0) return;
+    net->users[u->ends[0].other].ends[u->ends[0].twin].leads_nowhere = u->degree == 1;
+}
+
 bool network_put(network *net, uint32_t owner, const end *state) {
     user *here = &net->users[owner], *there = &net->users[state->other];
     end mine = *state, others = turned(state, owner);
@@ -84,6 +90,8 @@ bool network_put(network *net, uint32_t owner, const end *state) {
     if (known != NULL) {
         mine.twin = known->twin;
         others.twin = (uint32_t)(known - here->ends);
+        mine.leads_nowhere = known->leads_nowhere;
+        others.leads_nowhere = there->ends[known->twin].leads_nowhere;
     } else {
         if (!grow((void **)&here->ends, &here->room, here->degree + 1, sizeof *here->ends)) return false;
         if (!grow((void **)&there->ends, &there->room, there->degree + 1, sizeof *there->ends)) return false;
@@ -92,6 +100,10 @@ bool network_put(network *net, uint32_t owner, const end *state) {
     }
     here->ends[others.twin] = mine;
     there->ends[mine.twin] = others;
+    if (known == NULL) {
+        note_degree(net, here);
+        note_degree(net, there);
+    }
     return true;
 }
 
@@ -109,6 +121,8 @@ void network_drop(network *net, uint32_t one, uint32_t other) {
     uint32_t index = (uint32_t)(found - net->users[one].ends), twin = found->twin;
     take_out(net, &net->users[one], index);
     take_out(net, &net->users[other], twin);
+    note_degree(net, &net->users[one]);
+    note_degree(net, &net->users[other]);
 }
 
 int compare_users(const network *net, uint32_t one, uint32_t other) {

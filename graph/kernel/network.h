@@ -22,6 +22,7 @@ typedef struct {
     int16_t rate_received;
     bool is_negative;
     bool is_frozen;
+    bool leads_nowhere; /* the other user has no other trustline, so it never mediates */
 } end;
 
 /* A user: its key, by which ties are decided, and its ends of trustlines. */

@@ -74,6 +74,7 @@ static void step_forwards(search *s) {
     if (is_spent(s->asked, &s->spent, owner->degree)) s->failed = SPENT;
     for (uint32_t i = 0; i < owner->degree && s->failed == FOUND; i++) {
         uint32_t p = owner->ends[i].other;
+        if (owner->ends[i].leads_nowhere && p != s->receiver) continue;
         label *there = &s->work->exact[p];
         if (there->is_settled || !may_pass(s, p)) continue;
         hop h = hop_over(&owner->ends[i], true, s->asked->at);
@@ -100,6 +101,7 @@ static void step_backwards(search *s) {
     if (is_spent(s->asked, &s->spent, owner->degree)) s->failed = SPENT;
     for (uint32_t i = 0; i < owner->degree && s->failed == FOUND; i++) {
         uint32_t p = owner->ends[i].other;
+        if (owner->ends[i].leads_nowhere && p != s->sender) continue;
         label *there = &s->work->bound[p];
         if (there->is_settled || !may_pass(s, p)) continue;
         hop h = hop_over(&owner->ends[i], false, s->asked->at);
