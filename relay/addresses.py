@@ -10,8 +10,6 @@ _ADDRESS = re.compile(r"0x[0-9a-fA-F]{40}")
 Address = bytes
 """The 20 bytes of an account or contract address."""
 
-ZERO_ADDRESS: Address = bytes(20)
-
 
 class MalformedAddress(ValueError):
     """The text is not an address; the message says why."""

@@ -36,7 +36,7 @@ typedef struct {
 
 /* --- the queue of walks --- */
 
-/* Compares the paths of two walks of as many hops; `forwards`, their beginnings count first. */
+/* Compares the paths of two walks of as many hops, from the sender's end. */
 static int compare_paths(const search *s, uint32_t one, uint32_t other) {
     int order = 0;
     while (one != other) {

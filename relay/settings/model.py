@@ -25,7 +25,7 @@ from relay.settings.reading import (
     read_table,
     suggestion,
 )
-from relay.settings.urls import is_database_url, is_host, is_node_url, shown_database, without_secrets
+from relay.settings.urls import is_database_url, is_host, is_node_url
 
 ANY_INTERFACE = "0.0.0.0"  # noqa: S104  what an operator asks for with an empty host
 _MAX_BLOCK = 2**63 - 1  # Postgres bigint
@@ -95,11 +95,6 @@ class NodeSettings:
     )
     timeout_seconds: float = key(Seconds(), 10.0)
 
-    @property
-    def shown_urls(self) -> tuple[str, ...]:
-        """The URLs without credentials."""
-        return tuple(without_secrets(url) for url in self.urls)
-
 
 @dataclass(frozen=True, slots=True)
 class DatabaseSettings:
@@ -112,11 +107,6 @@ class DatabaseSettings:
     url: str = key(Text("a postgresql:// URL or libpq's key=value pairs", is_database_url), "", secret=True)
     pool_size: int = key(WholeNumber(1, 1000), 10)
     wait_seconds: float = key(Seconds(), 2.0)
-
-    @property
-    def shown_url(self) -> str:
-        """Host, port and database name without credentials."""
-        return shown_database(self.url)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,8 +1,8 @@
-"""Which addresses of nodes, databases and interfaces the relay accepts, and what of them may be shown."""
+"""Which addresses of nodes, databases and interfaces the relay accepts."""
 
 import ipaddress
 import re
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import urlsplit
 
 _HOST = re.compile(r"[A-Za-z0-9._:%-]*")
 
@@ -28,34 +28,6 @@ def is_database_url(text: str) -> bool:
     if not text.isprintable():
         return False
     return not text or text.startswith(("postgresql://", "postgres://")) or bool(re.match(r"\s*\w+\s*=", text))
-
-
-def without_secrets(url: str) -> str:
-    """Return scheme, host and port of a URL: what a message may show, without user, password, key or query."""
-    scheme, separator, _ = url.partition("://")
-    if not separator or scheme in ("ipc", "file"):
-        return url
-    try:
-        parts = urlsplit(url)
-        host, port = parts.hostname or "", parts.port
-    except ValueError:
-        return f"{scheme}://(not shown)"
-    host = f"[{host}]" if ":" in host else host
-    return f"{scheme}://{host}" + (f":{port}" if port else "")
-
-
-def shown_database(url: str) -> str:
-    """Return what a message may show of a database URL: host, port and database name."""
-    if not url:
-        return "the database of libpq's PG* variables"
-    if "://" not in url:
-        return "the database of the given connection parameters"
-    try:
-        parts = urlsplit(url)
-        hosts = parse_qs(parts.query).get("host", [])[:1]
-    except ValueError:
-        return without_secrets(url)
-    return without_secrets(url) + parts.path + "".join(f"?host={host}" for host in hosts)
 
 
 def is_host(text: str) -> bool:
