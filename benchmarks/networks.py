@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from graph.network import NetworkGraph, Rules
-from graph.trustline import Trustline, User
+from graph.trustline import User
 
 Row = tuple[User, User, int, int, int, int, int, bool, int]
 """The fields of a `Trustline`, in its order."""
@@ -60,7 +60,9 @@ class Question:
 
 def build(rows: Iterable[Row]) -> NetworkGraph:
     """Return the graph of these trustlines."""
-    return NetworkGraph(Rules(DIVISOR), (Trustline(*row) for row in rows))
+    network = NetworkGraph(Rules(DIVISOR))
+    network.load(rows)
+    return network
 
 
 def read_rows(path: Path) -> Iterator[Row]:

@@ -3,6 +3,8 @@
 from collections.abc import Iterable
 from typing import final
 
+from graph.trustline import Side
+
 FOUND: int
 NOT_FOUND: int
 SPENT: int
@@ -30,6 +32,8 @@ class Network:
         /,
     ) -> None: ...
     def drop(self, lower: bytes, higher: bytes, /) -> None: ...
+    def get(self, user: bytes, other: bytes, /) -> Side | None: ...
+    def around(self, user: bytes, /) -> list[tuple[bytes, Side]]: ...
     def cheapest(
         self,
         receiver_pays: bool,

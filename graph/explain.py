@@ -348,8 +348,7 @@ def _gap(
         def passes(user: User, other: User) -> bool:
             if except_directly and {user, other} == {sender, receiver}:
                 return False
-            trustline = None if over_frozen else network.trustline(user, other)
-            return trustline is None or not trustline.is_frozen
+            return over_frozen or network.lets_pass(user, other)
 
         return _is_joined(network, sender, receiver, avoid, passes)
 

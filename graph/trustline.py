@@ -11,6 +11,13 @@ Pair = tuple[User, User]
 """Two different users, the lower one first."""
 
 
+Row = tuple[User, User, int, int, int, int, int, bool, int]
+"""The fields of a ``Trustline`` in its order, as a database hands them out."""
+
+Side = tuple[int, int, int, int, int, bool, int]
+"""A trustline as one of its users sees it: balance, given, received, both rates, whether it is frozen, mtime."""
+
+
 def pair_of(user: User, other: User) -> Pair:
     """Return the key under which the trustline between two users is kept.
 
@@ -56,6 +63,21 @@ class Trustline:
     def pair(self) -> Pair:
         """The key of this trustline."""
         return (self.lower, self.higher)
+
+    @property
+    def row(self) -> Row:
+        """All fields in order."""
+        return (
+            self.lower,
+            self.higher,
+            self.balance,
+            self.given,
+            self.received,
+            self.rate_given,
+            self.rate_received,
+            self.is_frozen,
+            self.mtime,
+        )
 
     @property
     def is_closed(self) -> bool:
@@ -116,6 +138,14 @@ class View:
     rate_given: int
     rate_received: int
     is_frozen: bool
+
+    @classmethod
+    def of_side(cls, user: User, other: User, side: Side, at: int) -> "View":
+        """Return how ``user`` sees a trustline at the time ``at``; before its ``mtime`` no interest is added."""
+        balance, given, received, rate_given, rate_received, is_frozen, mtime = side
+        if (rate_given or rate_received) and at > mtime:
+            balance = balance_with_interest(balance, rate_given, rate_received, mtime, at)
+        return cls(user, other, balance, given, received, rate_given, rate_received, is_frozen)
 
     @property
     def left_given(self) -> int:

@@ -9,6 +9,7 @@ typedef struct {
     PyObject_HEAD
     network net;
     PyObject *indices; /* key -> index */
+    PyObject *keys;    /* index -> key; it keeps alive what the users of the network point to */
 } NetworkObject;
 
 static bool read_wide(PyObject *value, uint64_t *size, bool *is_negative) {
@@ -77,9 +78,11 @@ static bool index_of(NetworkObject *self, PyObject *key, bool add, uint32_t *ind
         PyErr_SetObject(PyExc_KeyError, key);
         return false;
     }
-    /* The dictionary keeps the key alive for as long as the network points into it. */
+    if (PyList_Append(self->keys, key) < 0) return false;
     const unsigned char *text = (const unsigned char *)PyBytes_AsString(key);
     if (!network_add_user(&self->net, text, (size_t)PyBytes_Size(key), index)) {
+        Py_ssize_t count = (Py_ssize_t)self->net.user_count;
+        PyList_SetSlice(self->keys, count, count + 1, NULL);
         PyErr_NoMemory();
         return false;
     }
@@ -106,8 +109,9 @@ static PyObject *network_object_new(PyTypeObject *type, PyObject *args, PyObject
     NetworkObject *self = (NetworkObject *)PyType_GenericAlloc(type, 0);
     if (self == NULL) return NULL;
     PyObject *indices = PyDict_New();
-    if (indices == NULL || !network_init(&self->net, divisor, prevents)) {
-        if (indices != NULL) PyErr_NoMemory();
+    self->keys = PyList_New(0);
+    if (indices == NULL || self->keys == NULL || !network_init(&self->net, divisor, prevents)) {
+        if (!PyErr_Occurred()) PyErr_NoMemory();
         Py_XDECREF(indices);
         Py_DECREF(self);
         return NULL;
@@ -120,6 +124,7 @@ static void network_object_dealloc(NetworkObject *self) {
     PyTypeObject *type = Py_TYPE((PyObject *)self);
     if (self->indices != NULL) network_free(&self->net);
     Py_XDECREF(self->indices);
+    Py_XDECREF(self->keys);
     ((freefunc)PyType_GetSlot(type, Py_tp_free))(self);
     Py_DECREF(type);
 }
@@ -166,6 +171,88 @@ static PyObject *network_drop_method(NetworkObject *self, PyObject *args) {
     network_drop(&self->net, first, second);
     pthread_rwlock_unlock(&self->net.lock);
     Py_RETURN_NONE;
+}
+
+/* --- reading back: changes are made by who holds the interpreter, so who holds it too needs no lock of the network, and
+ * must not wait for it: a change that waits for a search would then wait for the interpreter ever after --- */
+
+static PyObject *signed_number(uint64_t size, bool is_negative) {
+    PyObject *magnitude = PyLong_FromUnsignedLongLong(size);
+    if (magnitude == NULL || !is_negative) return magnitude;
+    PyObject *number = PyNumber_Negative(magnitude);
+    Py_DECREF(magnitude);
+    return number;
+}
+
+/* Makes a tuple of as many new references, which it takes over; NULL among them is an error that was raised. */
+static PyObject *tuple_of(PyObject **items, Py_ssize_t count) {
+    PyObject *tuple = PyTuple_New(count);
+    for (Py_ssize_t i = 0; i < count; i++) {
+        if (items[i] == NULL) Py_CLEAR(tuple);
+        if (tuple == NULL)
+            Py_XDECREF(items[i]);
+        else
+            PyTuple_SetItem(tuple, i, items[i]);
+    }
+    return tuple;
+}
+
+static PyObject *side_as_tuple(const end *e) {
+    PyObject *items[] = {
+        signed_number(e->size, e->is_negative),
+        PyLong_FromUnsignedLongLong(e->given),
+        PyLong_FromUnsignedLongLong(e->received),
+        PyLong_FromLong(e->rate_given),
+        PyLong_FromLong(e->rate_received),
+        Py_NewRef(e->is_frozen ? Py_True : Py_False),
+        PyLong_FromUnsignedLongLong(e->mtime),
+    };
+    return tuple_of(items, sizeof items / sizeof *items);
+}
+
+/* The index of a user in `index`; 0 for one who is not known, -1 if an error was raised. */
+static int known_index(NetworkObject *self, PyObject *key, uint32_t *index) {
+    PyObject *known = is_key(key) ? PyDict_GetItemWithError(self->indices, key) : NULL;
+    if (known == NULL) return PyErr_Occurred() ? -1 : 0;
+    *index = (uint32_t)PyLong_AsUnsignedLong(known);
+    return 1;
+}
+
+PyDoc_STRVAR(get_doc, "get(user, other)\n--\n\n"
+                      "Return (balance, given, received, rate_given, rate_received, is_frozen, mtime) of the trustline of\n"
+                      "two users as the first of them sees it, None if there is none.");
+
+static PyObject *get_method(NetworkObject *self, PyObject *args) {
+    PyObject *user_key, *other_key;
+    uint32_t owner, other;
+    if (!PyArg_ParseTuple(args, "SS", &user_key, &other_key)) return NULL;
+    int is_owner_known = known_index(self, user_key, &owner);
+    int is_other_known = is_owner_known < 0 ? -1 : known_index(self, other_key, &other);
+    if (is_other_known < 0) return NULL;
+    const end *e = is_owner_known && is_other_known ? end_between(&self->net, owner, other) : NULL;
+    return e == NULL ? Py_NewRef(Py_None) : side_as_tuple(e);
+}
+
+PyDoc_STRVAR(around_doc, "around(user)\n--\n\n"
+                         "Return a list of (other, what get(user, other) returns) for all trustlines of a user.");
+
+static PyObject *around_method(NetworkObject *self, PyObject *args) {
+    PyObject *key;
+    uint32_t owner;
+    if (!PyArg_ParseTuple(args, "S", &key)) return NULL;
+    int is_known = known_index(self, key, &owner);
+    if (is_known < 0) return NULL;
+    /* Making objects may set off a collection, and that may run code which changes the network: no pointer into it and
+     * no count outlasts an object made. */
+    PyObject *list = PyList_New(0);
+    for (uint32_t i = 0; list != NULL && is_known && i < self->net.users[owner].degree; i++) {
+        end e = self->net.users[owner].ends[i];
+        PyObject *items[] = {Py_NewRef(PyList_GetItem(self->keys, e.other)), side_as_tuple(&e)};
+        PyObject *pair = tuple_of(items, 2);
+        if (pair == NULL || PyList_Append(list, pair) < 0) Py_CLEAR(list);
+        Py_XDECREF(pair);
+    }
+    return list;
 }
 
 /* Reads a sequence of keys into indices that are to be freed; unknown keys are left out, or refused. */
@@ -239,12 +326,7 @@ static bool read_question(NetworkObject *self, PyObject *args, PyObject *kwargs,
 static PyObject *path_as_tuple(NetworkObject *self, const answer *found) {
     PyObject *path = PyTuple_New(found->path_length);
     for (uint32_t i = 0; path != NULL && i < found->path_length; i++) {
-        const user *u = &self->net.users[found->path[i]];
-        PyObject *key = PyBytes_FromStringAndSize((const char *)u->key, (Py_ssize_t)u->key_length);
-        if (key == NULL)
-            Py_CLEAR(path);
-        else
-            PyTuple_SetItem(path, i, key);
+        PyTuple_SetItem(path, i, Py_NewRef(PyList_GetItem(self->keys, found->path[i])));
     }
     return path;
 }
@@ -338,6 +420,8 @@ static PyObject *sweep_method(NetworkObject *self, PyObject *args) {
 static PyMethodDef methods[] = {
     {"put", (PyCFunction)network_put_method, METH_VARARGS, put_doc},
     {"drop", (PyCFunction)network_drop_method, METH_VARARGS, drop_doc},
+    {"get", (PyCFunction)get_method, METH_VARARGS, get_doc},
+    {"around", (PyCFunction)around_method, METH_VARARGS, around_doc},
     {"cheapest", (PyCFunction)(void (*)(void))cheapest_method, METH_VARARGS | METH_KEYWORDS, cheapest_doc},
     {"widest", (PyCFunction)(void (*)(void))widest_method, METH_VARARGS | METH_KEYWORDS, widest_doc},
     {"sweep", (PyCFunction)sweep_method, METH_VARARGS, sweep_doc},

@@ -1,18 +1,21 @@
 """What readers take from the database: the state of networks, what changed since, and lists of events."""
 
 import select
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 from psycopg2.extras import execute_values
 
 from graph.trustline import Pair, Trustline
+from graph.trustline import Row as TrustlineRow
 from relay.addresses import Address
 from relay.model import Event, EventType, Terms
 from relay.store.connection import Connection, Cursor, Pool, Row, connect, translated_errors
 from relay.store.migrate import require_current
 from relay.store.rows import (
     NETWORK_COLUMNS,
+    STATE_COLUMNS,
     TRUSTLINE_COLUMNS,
     CursorPosition,
     StoredNetwork,
@@ -21,18 +24,22 @@ from relay.store.rows import (
 )
 from relay.store.writing import FEED_CHANNEL
 
+_ROWS_AT_ONCE = 5_000
+
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
     """Everything a reader needs to build its graphs, as of one commit.
 
     ``position`` is where on the feed to go on from; ``block`` is None while nothing has been indexed.
+    ``trustlines`` gives the id of each network and the rows of its trustlines, which arrive while they are read:
+    once, in this order.
     """
 
     block: CursorPosition | None
     position: int
     networks: list[StoredNetwork]
-    trustlines: list[tuple[int, Trustline]]
+    trustlines: Iterable[tuple[int, Iterable[TrustlineRow]]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,22 +61,20 @@ class StateReader:
     def __init__(self, pool: Pool) -> None:
         self._pool = pool
 
-    def snapshot(self) -> Snapshot:
-        """Return the whole state.
+    @contextmanager
+    def snapshot(self) -> Iterator[Snapshot]:
+        """Hand out the whole state, to be read while this is open.
 
         Raises:
             SchemaMismatch: if the database is not set up, or by a newer program.
-            DatabaseUnreachable, DatabaseBusy: if it cannot be read.
+            DatabaseUnreachable, DatabaseBusy: if it cannot be read, also while the trustlines are.
 
         """
         with self._pool.snapshot() as cursor:
             require_current(cursor)
-            cursor.execute(
-                f"SELECT {TRUSTLINE_COLUMNS} FROM trustlines "
-                "WHERE network_id IN (SELECT id FROM networks WHERE is_served)"
-            )
-            trustlines = [trustline_from(row) for row in cursor.fetchall()]
-            return Snapshot(_position(cursor), _feed_end(cursor), _served(cursor), trustlines)
+            networks = _served(cursor)
+            trustlines = ((network.id, _rows_of(cursor, network.id)) for network in networks)
+            yield Snapshot(_position(cursor), _feed_end(cursor), networks, trustlines)
 
     def changes_since(self, position: int) -> Changes | None:
         """Return what changed after a position on the feed, or None if the feed does not reach back so far."""
@@ -201,6 +206,14 @@ def _feed_end(cursor: Cursor) -> int:
 def _served(cursor: Cursor) -> list[StoredNetwork]:
     cursor.execute(f"SELECT {NETWORK_COLUMNS} FROM networks WHERE is_served ORDER BY id")
     return [network_from(row) for row in cursor.fetchall()]
+
+
+def _rows_of(cursor: Cursor, network_id: int) -> Iterator[TrustlineRow]:
+    """Read the trustlines of a network, some thousands at a time: all at once take more room than their graph."""
+    with cursor.connection.cursor(name="trustlines") as portal:
+        portal.itersize = _ROWS_AT_ONCE
+        portal.execute(f"SELECT {STATE_COLUMNS} FROM trustlines WHERE network_id = %s", (network_id,))
+        yield from portal
 
 
 def _states(cursor: Cursor, keys: Sequence[Row]) -> dict[tuple[int, bytes, bytes], Trustline]:

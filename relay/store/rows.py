@@ -10,9 +10,8 @@ NETWORK_COLUMNS = (
     "id, address, name, symbol, decimals, fee_divisor, default_interest_rate, custom_interests, "
     "prevent_mediator_interests, first_block, is_frozen, is_proxied"
 )
-TRUSTLINE_COLUMNS = (
-    "network_id, lower, higher, balance, given, received, rate_given, rate_received, is_frozen, mtime"
-)
+STATE_COLUMNS = "lower, higher, balance, given, received, rate_given, rate_received, is_frozen, mtime"
+TRUSTLINE_COLUMNS = f"network_id, {STATE_COLUMNS}"
 
 
 @dataclass(frozen=True, slots=True)

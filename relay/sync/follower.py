@@ -3,6 +3,7 @@
 import logging
 import threading
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from typing import Protocol
 
 from relay.store.errors import DatabaseBusy, StoreError
@@ -18,8 +19,8 @@ _RETRY_SECONDS = 0.5
 class Reader(Protocol):
     """Reads the state of the networks; `relay.store.reading.StateReader` does."""
 
-    def snapshot(self) -> Snapshot:
-        """Return the whole state; raises StoreError."""
+    def snapshot(self) -> AbstractContextManager[Snapshot]:
+        """Hand out the whole state, to be read while this is open; raises StoreError."""
 
     def changes_since(self, position: int) -> Changes | None:
         """Return what changed, None if the feed does not reach back so far; raises StoreError."""
@@ -55,7 +56,8 @@ class Follower:
 
     def load(self) -> None:
         """Load everything once; raises StoreError."""
-        self._networks.load(self._reader.snapshot())
+        with self._reader.snapshot() as snapshot:
+            self._networks.load(snapshot)
 
     def start(self) -> None:
         """Follow the feed from now on, until ``stop``."""

@@ -429,13 +429,17 @@ class Following:
         migrate(url)
         self.networks = Networks()
         self._reader = StateReader(Pool(url))
-        self.networks.load(self._reader.snapshot())
+        self._load()
 
     def catch_up(self) -> None:
         changes = self._reader.changes_since(self.networks.position)
         assert changes is not None
         if not self.networks.apply(changes):
-            self.networks.load(self._reader.snapshot())
+            self._load()
+
+    def _load(self) -> None:
+        with self._reader.snapshot() as snapshot:
+            self.networks.load(snapshot)
 
     def sees(self, network: Contract) -> list[Address]:
         with self.networks.reading(address_of(network)) as graph:

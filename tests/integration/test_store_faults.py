@@ -44,9 +44,10 @@ def test_a_database_that_takes_no_writes_is_said_to(database_url: str) -> None:
 def test_tables_that_are_gone_are_missed_by_name_of_the_remedy(database_url: str) -> None:
     migrate(database_url)
     reader = StateReader(Pool(database_url))
-    assert reader.snapshot().networks == []
+    with reader.snapshot() as snapshot:
+        assert snapshot.networks == []
     _execute(database_url, "DROP SCHEMA public CASCADE", "CREATE SCHEMA public")
-    for read in (reader.snapshot, lambda: reader.changes_since(0)):
+    for read in (reader.snapshot().__enter__, lambda: reader.changes_since(0)):
         with pytest.raises(SchemaMismatch, match="start `tl-relay index`"):
             read()
 

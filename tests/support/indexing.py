@@ -79,6 +79,7 @@ def load_networks(url: str) -> Networks:
     """Return the graphs as a new API process has them."""
     pool = Pool(url)
     networks = Networks()
-    networks.load(StateReader(pool).snapshot())
+    with StateReader(pool).snapshot() as snapshot:
+        networks.load(snapshot)
     pool.close()
     return networks

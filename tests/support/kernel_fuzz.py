@@ -122,7 +122,7 @@ def a_network(kernel: Any, rng: random.Random) -> tuple[Any, list[bytes]]:
 
 def use(network: Any, users: list[bytes], rng: random.Random) -> None:
     """Do one sensible thing and look at the form of the answer."""
-    match rng.randrange(6):
+    match rng.randrange(8):
         case 0:
             network.put(*a_trustline(rng, users))
         case 1:
@@ -132,6 +132,13 @@ def use(network: Any, users: list[bytes], rng: random.Random) -> None:
                 outcome, value, _ = network.widest(*rng.sample(users, 2), NOW, max_hops=rng.choice((1, 3, 99)))
                 assert 0 <= value <= LARGEST, value
                 assert (outcome == 0) == (value > 0), (outcome, value)
+        case 3:
+            check_side(network.get(*rng.sample(users, 2)) or (0,) * 7)
+        case 4:
+            user = rng.choice(users)
+            for other, side in network.around(user):
+                assert other != user, user
+                check_side(side)
         case _:
             arguments, options = a_search(rng, users)
             with suppress(KeyError, ValueError):
@@ -139,6 +146,14 @@ def use(network: Any, users: list[bytes], rng: random.Random) -> None:
                 assert (outcome == 0) == (path is not None), (outcome, path)
                 if path is not None:
                     check_path(path, arguments, options)
+
+
+def check_side(side: tuple[int, ...]) -> None:
+    balance, given, received, *rates, _, mtime = side
+    assert abs(balance) <= LARGEST, side
+    assert all(0 <= amount <= LARGEST for amount in (given, received)), side
+    assert all(-(2**15) <= rate < 2**15 for rate in rates), side
+    assert 0 <= mtime < 2**32, side
 
 
 def check_path(path: tuple[bytes, ...], arguments: tuple[Any, ...], options: dict[str, Any]) -> None:
@@ -155,6 +170,8 @@ def misuse(kernel: Any, network: Any, users: list[bytes], rng: random.Random) ->
         "Network": (kernel.Network, [2, True], {}),
         "put": (network.put, list(a_trustline(rng, users)), {}),
         "drop": (network.drop, rng.sample(users, 2), {}),
+        "get": (network.get, rng.sample(users, 2), {}),
+        "around": (network.around, rng.sample(users, 1), {}),
         "cheapest": (network.cheapest, list(search), options),
         "widest": (network.widest, [*rng.sample(users, 2), NOW], {"max_hops": 4, "avoid": [], "budget": 9}),
         "again": (network.__init__, [2, True], {}),

@@ -2,12 +2,13 @@
 
 from itertools import combinations
 
+import networkx as nx
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from graph.network import NetworkGraph, Rules, Totals
-from graph.trustline import Trustline
+from graph.trustline import Row, Trustline
 from tests.support.credit_networks import unhurried
 
 A, B, C, D = b"A", b"B", b"C", b"D"
@@ -47,6 +48,8 @@ def test_users_and_neighbours_come_in_the_order_of_their_keys(network: NetworkGr
 
 def test_a_trustline_is_found_from_both_ends(network: NetworkGraph) -> None:
     assert network.trustline(B, A) == network.trustline(A, B)
+    assert network.trustline(A, A) is None
+    assert network.view(A, A, NOW) is None
     here, there = network.view(A, B, NOW), network.view(B, A, NOW)
     assert here is not None
     assert there is not None
@@ -61,6 +64,16 @@ def test_totals_count_every_credit_line_and_tell_frozen_balances_apart(network: 
     assert (totals.left_given, totals.left_received) == (1100, 2100)
     assert network.totals(D, NOW) == Totals(frozen_balance=-7, given=2000, received=1000)
     assert network.totals(b"?", NOW) == Totals()
+
+
+@pytest.mark.parametrize("use_kernel", [True, False], ids=["kernel", "plain"])
+def test_only_an_open_trustline_that_is_not_frozen_lets_pass(network: NetworkGraph, use_kernel: bool) -> None:
+    again = NetworkGraph(Rules(), network.trustlines(), use_kernel=use_kernel)
+    assert again.lets_pass(A, B)
+    assert again.lets_pass(C, A)
+    assert not again.lets_pass(D, A)
+    assert not again.lets_pass(B, C)
+    assert not again.lets_pass(A, b"?")
 
 
 def test_totals_include_interest_up_to_the_time_asked_for() -> None:
@@ -137,6 +150,60 @@ def test_after_any_changes_the_graph_is_the_one_made_of_the_last_states(
         assert network.trustline(*pair) == fresh.trustline(*pair) == expected
     for user in network.users:
         assert network.neighbours(user) == fresh.neighbours(user)
+
+
+@pytest.mark.parametrize("use_kernel", [True, False], ids=["kernel", "plain"])
+@unhurried
+@given(before=st.lists(states, max_size=10), loaded=st.lists(states, max_size=20))
+def test_loading_rows_is_applying_them_one_by_one(
+    use_kernel: bool,
+    before: list[Trustline],
+    loaded: list[Trustline],
+) -> None:
+    one_by_one, at_once = (NetworkGraph(Rules(), before, use_kernel=use_kernel) for _ in range(2))
+    for line in loaded:
+        one_by_one.apply(line)
+    at_once.load(line.row for line in loaded)
+    assert set(at_once.trustlines()) == set(one_by_one.trustlines())
+    assert at_once.users == one_by_one.users
+    assert at_once.number_of_trustlines == one_by_one.number_of_trustlines == len(list(at_once.trustlines()))
+    assert set(map(frozenset, at_once.graph.edges)) == set(map(frozenset, one_by_one.graph.edges))
+    for user in at_once.users:
+        assert at_once.totals(user, NOW) == one_by_one.totals(user, NOW)
+
+
+@pytest.mark.parametrize("use_kernel", [True, False], ids=["kernel", "plain"])
+@pytest.mark.parametrize("wrong", [(B, A, 1, 1, 1, 0, 0, False, 0), (C, C, 0, 0, 0, 0, 0, False, 0)])
+def test_a_row_that_names_the_wrong_user_first_is_refused(use_kernel: bool, wrong: Row) -> None:
+    network = NetworkGraph(Rules(), [Trustline(A, C, given=1)], use_kernel=use_kernel)
+    with pytest.raises(ValueError, match="lower user first"):
+        network.load([Trustline(A, D, given=2).row, wrong, Trustline(C, D, given=3).row])
+    assert network.number_of_trustlines == 2
+    assert network.users == [A, C, D]
+
+
+def test_a_user_is_one_object_in_the_graph_however_many_rows_name_it() -> None:
+    network = NetworkGraph(Rules())
+    network.load((bytes([1] * 20), bytes([2 + n] * 20), 0, 1, 1, 0, 0, False, 0) for n in range(3))
+    network.apply(Trustline(bytes([2] * 20), bytes([4] * 20), given=1))
+    named = list(network.graph) + [other for _, other in network.graph.adjacency() for other in other]
+    assert len({id(user) for user in named}) == network.number_of_users == 4
+
+
+def test_the_networkx_graph_is_there_to_be_read_and_copied(network: NetworkGraph) -> None:
+    copied = nx.Graph(network.graph)
+    copied[A][B]["weight"] = 5
+    assert nx.shortest_path(network.graph, B, D) == [B, A, D]
+    assert set(network.graph.copy().edges) == set(network.graph.edges)
+    assert set(network.graph.subgraph([A, B]).edges) == {(A, B)}
+    for write in (
+        lambda: network.graph.add_edge(A, B, weight=5),
+        lambda: network.graph[A][B].update(weight=5),
+        lambda: network.graph[A][B].setdefault("weight", 5),
+        lambda: nx.set_edge_attributes(network.graph, 5, "weight"),
+    ):
+        with pytest.raises(TypeError, match="carry no data"):
+            write()
 
 
 @unhurried

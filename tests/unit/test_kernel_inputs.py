@@ -86,6 +86,9 @@ def test_what_only_derives_from_bytes_is_no_key(network: Any) -> None:
     for call in (
         lambda: network.put(A, Key(b"Z"), *TRUSTLINE[2:]),
         lambda: network.drop(Key(A), B),
+        lambda: network.get(Key(A), B),
+        lambda: network.get(A, Key(B)),
+        lambda: network.around(Key(A)),
         lambda: search(network, target=Key(A)),
         lambda: search(network, begun=[Key(D)]),
         lambda: search(network, avoid=[Key(B)]),
@@ -210,6 +213,6 @@ def test_misuse_at_random_is_refused_in_one_of_four_ways_and_harms_nothing() -> 
         for _ in range(40):
             happened.add(misuse(kernel, network, users, rng))
             use(network, users, rng)
-    for method in ("Network", "put", "drop", "cheapest", "widest"):
+    for method in ("Network", "put", "drop", "get", "around", "cheapest", "widest"):
         assert f"{method}: TypeError" in happened
     assert {"put: OverflowError", "put: ValueError", "cheapest: KeyError", "cheapest: taken"} <= happened

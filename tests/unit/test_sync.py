@@ -2,6 +2,8 @@
 
 import threading
 from collections import deque
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import pytest
@@ -28,8 +30,8 @@ def block(number: int) -> CursorPosition:
 
 def loaded() -> Networks:
     networks = Networks()
-    lines = [(1, Trustline(A, B, given=10)), (1, Trustline(B, C, given=20))]
-    networks.load(Snapshot(block(5), 50, [stored()], lines))
+    lines = [Trustline(A, B, given=10).row, Trustline(B, C, given=20).row]
+    networks.load(Snapshot(block(5), 50, [stored()], [(1, lines)]))
     return networks
 
 
@@ -83,10 +85,11 @@ class ScriptedReader:
             raise answer
         return answer
 
-    def snapshot(self) -> Snapshot:
+    @contextmanager
+    def snapshot(self) -> Iterator[Snapshot]:
         answer = self._next()
         assert isinstance(answer, Snapshot)
-        return answer
+        yield answer
 
     def changes_since(self, position: int) -> Changes | None:
         answer = self._next()
@@ -113,7 +116,7 @@ def followed(*answers: Any) -> Networks:
     return networks
 
 
-FIRST = Snapshot(block(5), 50, [stored()], [(1, Trustline(A, B, given=10))])
+FIRST = Snapshot(block(5), 50, [stored()], [(1, [Trustline(A, B, given=10).row])])
 NEXT = Changes(block(6), 60, [stored()], [(1, (B, C), Trustline(B, C, given=7))])
 NOTHING = Changes(block(6), 60, [stored()], [])
 
@@ -132,7 +135,7 @@ def test_a_follower_outlives_a_lost_database_and_what_nobody_expects(trouble: Ex
 
 
 def test_a_follower_whose_database_was_away_loads_anew_for_it_may_be_another() -> None:
-    another = Snapshot(block(3), 7, [stored()], [(1, Trustline(A, C, given=1))])
+    another = Snapshot(block(3), 7, [stored()], [(1, [Trustline(A, C, given=1).row])])
     nothing = Changes(block(3), 7, [stored()], [])
     networks = followed(FIRST, NEXT, DatabaseUnreachable("gone"), another, nothing)
     assert (networks.block, networks.position) == (block(3), 7)
