@@ -10,7 +10,7 @@ import networkx as nx
 
 from graph.compiled import kernel_network
 from graph.state import PlainState, State
-from graph.trustline import Pair, Row, Side, Trustline, User, View, pair_of
+from graph.trustline import Pair, Row, Side, Trustline, User, View, balance_at, pair_of
 
 if TYPE_CHECKING:
     from graph._kernel import Network
@@ -112,7 +112,7 @@ class NetworkGraph:
         self.is_frozen = is_frozen
         self._state: State = PlainState() if self.kernel is None else self.kernel
         self._graph: nx.Graph[User] = _Topology()
-        self._size = 0
+        self._size: int | None = 0
         # One object for each user, however many rows name it.
         self._keys: dict[User, User] = {}
         self._closed: set[Pair] = set()
@@ -131,10 +131,8 @@ class NetworkGraph:
             ValueError: if a row does not name its lower user first; the rows before it have been taken over.
 
         """
-        try:
-            self._graph.add_edges_from(self._put_all(rows))
-        finally:
-            self._size = self._graph.number_of_edges()
+        self._size = None
+        self._graph.add_edges_from(self._put_all(rows))
 
     def apply(self, trustline: Trustline) -> None:
         """Take over the new state of a trustline: opened, changed or closed."""
@@ -147,7 +145,7 @@ class NetworkGraph:
         self._forget_closed(pair)
         if not self._graph.has_edge(*pair):
             self._graph.add_edge(*pair)
-            self._size += 1
+            self._size = None if self._size is None else self._size + 1
 
     def forget(self, pair: Pair) -> None:
         """Remove a trustline as if it had never been, as a reorg may demand; users left without any go too."""
@@ -175,6 +173,8 @@ class NetworkGraph:
     @property
     def number_of_trustlines(self) -> int:
         """How many trustlines are open."""
+        if self._size is None:
+            self._size = self._graph.number_of_edges()  # it asks every user
         return self._size
 
     def trustlines(self) -> Iterator[Trustline]:
@@ -213,15 +213,17 @@ class NetworkGraph:
 
     def totals(self, user: User, at: int) -> Totals:
         """Return the sums over a user's trustlines with interest up to ``at``; zeros for an unknown user."""
-        views = [View.of_side(user, other, side, at) for other, side in self._state.around(user)]
-        free = [view for view in views if not view.is_frozen]
-        return Totals(
-            balance=sum(view.balance for view in free),
-            frozen_balance=sum(view.balance for view in views if view.is_frozen),
-            given=sum(view.given for view in views),
-            received=sum(view.received for view in views),
-            spendable=sum(view.left_received for view in free),
-        )
+        balances = [0, 0]
+        given = received = free_received = 0
+        for _, side in self._state.around(user):
+            _, line_given, line_received, _, _, is_frozen, _ = side
+            balances[is_frozen] += balance_at(side, at)
+            given += line_given
+            received += line_received
+            if not is_frozen:
+                free_received += line_received
+        free, frozen = balances
+        return Totals(free, frozen, given, received, spendable=free_received + free)
 
     def _put_all(self, rows: Iterable[Row]) -> Iterator[Pair]:
         """Take over the state of rows; what comes back are the edges that are still to be added to the graph."""
@@ -250,7 +252,7 @@ class NetworkGraph:
     def _drop_edge(self, pair: Pair) -> None:
         if self._graph.has_edge(*pair):
             self._graph.remove_edge(*pair)
-            self._size -= 1
+            self._size = None if self._size is None else self._size - 1
             self._state.drop(*pair)
 
     def _forget_closed(self, pair: Pair) -> None:

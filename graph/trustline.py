@@ -30,6 +30,14 @@ def pair_of(user: User, other: User) -> Pair:
     return (user, other) if user < other else (other, user)
 
 
+def balance_at(side: Side, at: int) -> int:
+    """Return the balance with interest up to ``at``, the stored one if that is before its ``mtime``."""
+    balance, _, _, rate_given, rate_received, _, mtime = side
+    if (rate_given or rate_received) and at > mtime:
+        return balance_with_interest(balance, rate_given, rate_received, mtime, at)
+    return balance
+
+
 @dataclass(frozen=True, slots=True)
 class Trustline:
     """The state of a trustline between ``lower`` and ``higher``, from the point of view of ``lower``.
@@ -142,10 +150,8 @@ class View:
     @classmethod
     def of_side(cls, user: User, other: User, side: Side, at: int) -> "View":
         """Return how ``user`` sees a trustline at the time ``at``; before its ``mtime`` no interest is added."""
-        balance, given, received, rate_given, rate_received, is_frozen, mtime = side
-        if (rate_given or rate_received) and at > mtime:
-            balance = balance_with_interest(balance, rate_given, rate_received, mtime, at)
-        return cls(user, other, balance, given, received, rate_given, rate_received, is_frozen)
+        _, given, received, rate_given, rate_received, is_frozen, _ = side
+        return cls(user, other, balance_at(side, at), given, received, rate_given, rate_received, is_frozen)
 
     @property
     def left_given(self) -> int:

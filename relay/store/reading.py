@@ -1,10 +1,13 @@
 """What readers take from the database: the state of networks, what changed since, and lists of events."""
 
 import select
-from collections.abc import Iterable, Iterator, Sequence
+from binascii import unhexlify
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 
+from psycopg2 import sql
 from psycopg2.extras import execute_values
 
 from graph.trustline import Pair, Trustline
@@ -15,7 +18,6 @@ from relay.store.connection import Connection, Cursor, Pool, Row, connect, trans
 from relay.store.migrate import require_current
 from relay.store.rows import (
     NETWORK_COLUMNS,
-    STATE_COLUMNS,
     TRUSTLINE_COLUMNS,
     CursorPosition,
     StoredNetwork,
@@ -24,7 +26,14 @@ from relay.store.rows import (
 )
 from relay.store.writing import FEED_CHANNEL
 
+TakeRows = Callable[[int, list[TrustlineRow]], None]
+"""Takes the id of a network and some of its trustlines."""
+
 _ROWS_AT_ONCE = 5_000
+_COPIED_COLUMNS = (
+    "encode(lower, 'hex'), encode(higher, 'hex'), "
+    "balance, given, received, rate_given, rate_received, is_frozen, mtime"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,14 +41,13 @@ class Snapshot:
     """Everything a reader needs to build its graphs, as of one commit.
 
     ``position`` is where on the feed to go on from; ``block`` is None while nothing has been indexed.
-    ``trustlines`` gives the id of each network and the rows of its trustlines, which arrive while they are read:
-    once, in this order.
+    ``hand_over`` reads the trustlines while the snapshot is open and hands them over, some thousands at a time.
     """
 
     block: CursorPosition | None
     position: int
     networks: list[StoredNetwork]
-    trustlines: Iterable[tuple[int, Iterable[TrustlineRow]]]
+    hand_over: Callable[[TakeRows], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,8 +81,7 @@ class StateReader:
         with self._pool.snapshot() as cursor:
             require_current(cursor)
             networks = _served(cursor)
-            trustlines = ((network.id, _rows_of(cursor, network.id)) for network in networks)
-            yield Snapshot(_position(cursor), _feed_end(cursor), networks, trustlines)
+            yield Snapshot(_position(cursor), _feed_end(cursor), networks, partial(_hand_over, cursor, networks))
 
     def changes_since(self, position: int) -> Changes | None:
         """Return what changed after a position on the feed, or None if the feed does not reach back so far."""
@@ -208,12 +215,49 @@ def _served(cursor: Cursor) -> list[StoredNetwork]:
     return [network_from(row) for row in cursor.fetchall()]
 
 
-def _rows_of(cursor: Cursor, network_id: int) -> Iterator[TrustlineRow]:
-    """Read the trustlines of a network, some thousands at a time: all at once take more room than their graph."""
-    with cursor.connection.cursor(name="trustlines") as portal:
-        portal.itersize = _ROWS_AT_ONCE
-        portal.execute(f"SELECT {STATE_COLUMNS} FROM trustlines WHERE network_id = %s", (network_id,))
-        yield from portal
+class _RowSink:
+    """Takes what COPY writes, a row at a time, and hands it over some thousands at a time.
+
+    All rows at once would take more room than the graph that is made of them.
+    """
+
+    def __init__(self, take: Callable[[list[TrustlineRow]], None]) -> None:
+        self._take = take
+        self._rows: list[TrustlineRow] = []
+
+    def write(self, line: bytes) -> None:
+        """Take one row of ``_COPIED_COLUMNS`` in Postgres' text format."""
+        lower, higher, balance, given, received, rate_given, rate_received, is_frozen, mtime = line.split(b"\t")
+        row = (
+            unhexlify(lower),
+            unhexlify(higher),
+            int(balance),
+            int(given),
+            int(received),
+            int(rate_given),
+            int(rate_received),
+            is_frozen == b"t",
+            int(mtime),
+        )
+        self._rows.append(row)
+        if len(self._rows) == _ROWS_AT_ONCE:
+            self.flush()
+
+    def flush(self) -> None:
+        """Hand over what is left."""
+        rows, self._rows = self._rows, []
+        self._take(rows)
+
+
+def _hand_over(cursor: Cursor, networks: Sequence[StoredNetwork], take: TakeRows) -> None:
+    """Read the trustlines by COPY: psycopg2 takes twice as long to make rows of a SELECT."""
+    for network in networks:
+        sink = _RowSink(partial(take, network.id))
+        trustlines = sql.SQL("SELECT {} FROM trustlines WHERE network_id = {}").format(
+            sql.SQL(_COPIED_COLUMNS), sql.Literal(network.id)
+        )
+        cursor.copy_expert(sql.SQL("COPY ({}) TO STDOUT").format(trustlines), sink)
+        sink.flush()
 
 
 def _states(cursor: Cursor, keys: Sequence[Row]) -> dict[tuple[int, bytes, bytes], Trustline]:

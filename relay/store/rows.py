@@ -10,8 +10,9 @@ NETWORK_COLUMNS = (
     "id, address, name, symbol, decimals, fee_divisor, default_interest_rate, custom_interests, "
     "prevent_mediator_interests, first_block, is_frozen, is_proxied"
 )
-STATE_COLUMNS = "lower, higher, balance, given, received, rate_given, rate_received, is_frozen, mtime"
-TRUSTLINE_COLUMNS = f"network_id, {STATE_COLUMNS}"
+TRUSTLINE_COLUMNS = (
+    "network_id, lower, higher, balance, given, received, rate_given, rate_received, is_frozen, mtime"
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -81,8 +81,7 @@ class Networks:
             )
             for network in snapshot.networks
         }
-        for network_id, rows in snapshot.trustlines:
-            graphs[network_id].load(rows)
+        snapshot.hand_over(lambda network_id, rows: graphs[network_id].load(rows))
         with self._lock.writing():
             # The old ones stay referred to until the lock is let go, for taking large graphs apart takes its time.
             self._graphs, graphs = graphs, self._graphs

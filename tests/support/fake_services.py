@@ -11,7 +11,7 @@ from relay.addresses import Address, to_checksum
 from relay.api.app import create_app
 from relay.api.services import PlannedTransfer, Services
 from relay.model import Block, Event, NetworkInfo
-from relay.store.reading import EventFilter, Snapshot
+from relay.store.reading import EventFilter, Snapshot, TakeRows
 from relay.store.rows import CursorPosition, StoredNetwork
 from relay.sync.networks import Networks
 
@@ -128,7 +128,12 @@ def graphs(
     networks = Networks()
     lines = list(trustlines)
     stored = [StoredNetwork(1, info), StoredNetwork(2, FROZEN_INFO)]
-    networks.load(Snapshot(block, 0, stored, [(network.id, line) for network in stored for line in lines]))
+
+    def hand_over(take: TakeRows) -> None:
+        for network in stored:
+            take(network.id, [line.row for line in lines])
+
+    networks.load(Snapshot(block, 0, stored, hand_over))
     return networks
 
 

@@ -33,7 +33,7 @@ def test_the_list_describes_every_network_in_full() -> None:
 
 def test_a_relay_that_has_indexed_nothing_lists_no_network_and_names_no_block() -> None:
     nothing = Networks()
-    nothing.load(Snapshot(None, 0, [], []))
+    nothing.load(Snapshot(None, 0, [], lambda _: None))
     answer = client(networks=nothing).get("/api/v1/networks")
     assert answer.get_json() == []
     assert "X-Trustlines-Block" not in answer.headers

@@ -56,7 +56,7 @@ def test_while_the_node_is_away_the_block_number_is_the_indexed_one(fault: Excep
 
 def test_without_node_and_index_there_is_no_block_number() -> None:
     nothing = Networks()
-    nothing.load(Snapshot(None, 0, [], []))
+    nothing.load(Snapshot(None, 0, [], lambda _: None))
     answer = client(networks=nothing, node=FakeNode(fault=UNREACHABLE)).get("/api/v1/blocknumber")
     assert answer.status_code == 503
 

@@ -1,7 +1,8 @@
 """What is kept of trustlines comes back as it was put, to the last bit, from the kernel and from dictionaries."""
 
+import random
 from collections.abc import Callable
-from itertools import combinations
+from itertools import combinations, permutations
 
 import pytest
 from hypothesis import given
@@ -67,6 +68,29 @@ def test_what_was_put_last_comes_back_from_both_ends(
             other: state.get(user, other) for pair in last for other in pair if user in pair and other != user
         }
         assert len(around) == len(dict(around))
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_hubs_that_gain_and_lose_trustlines_are_the_same_in_the_kernel_and_in_dictionaries(seed: int) -> None:
+    rng = random.Random(seed)
+    plain, kernel = PlainState(), in_the_kernel()
+    users = [bytes([number]) * 20 for number in range(60)]
+    hubs = users[:3]
+    for step in range(1, 4001):
+        lower, higher = sorted((rng.choice(hubs), rng.choice(users[3:])) if step % 3 else rng.sample(users, 2))
+        if rng.random() < 0.4:
+            row = None
+        else:
+            row = (lower, higher, rng.randint(-step, step), step, 2 * step, *rng.sample(range(99), 2), False, step)
+        for state in (plain, kernel):
+            if row is None:
+                state.drop(lower, higher)
+            else:
+                state.put(*row)
+        assert kernel.get(higher, lower) == plain.get(higher, lower)
+        if step % 500 == 0:
+            assert all(dict(kernel.around(user)) == dict(plain.around(user)) for user in users)
+            assert all(kernel.get(*pair) == plain.get(*pair) for pair in permutations(users, 2))
 
 
 @pytest.mark.parametrize("make", [PlainState, in_the_kernel])

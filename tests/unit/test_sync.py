@@ -2,7 +2,7 @@
 
 import threading
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -11,7 +11,7 @@ import pytest
 from graph.trustline import Trustline
 from relay.model import NetworkInfo
 from relay.store.errors import DatabaseBusy, DatabaseUnreachable
-from relay.store.reading import Changes, Snapshot
+from relay.store.reading import Changes, Snapshot, TakeRows
 from relay.store.rows import CursorPosition, StoredNetwork
 from relay.sync.follower import Follower
 from relay.sync.networks import Networks, UnknownNetwork
@@ -28,10 +28,20 @@ def block(number: int) -> CursorPosition:
     return CursorPosition(number, bytes([number] * 32), 1000 + number)
 
 
+def handing_over(*lines: Trustline) -> Callable[[TakeRows], None]:
+    """Hand over trustlines of network 1, one at a time."""
+
+    def hand_over(take: TakeRows) -> None:
+        for line in lines:
+            take(1, [line.row])
+
+    return hand_over
+
+
 def loaded() -> Networks:
     networks = Networks()
-    lines = [Trustline(A, B, given=10).row, Trustline(B, C, given=20).row]
-    networks.load(Snapshot(block(5), 50, [stored()], [(1, lines)]))
+    lines = handing_over(Trustline(A, B, given=10), Trustline(B, C, given=20))
+    networks.load(Snapshot(block(5), 50, [stored()], lines))
     return networks
 
 
@@ -116,7 +126,7 @@ def followed(*answers: Any) -> Networks:
     return networks
 
 
-FIRST = Snapshot(block(5), 50, [stored()], [(1, [Trustline(A, B, given=10).row])])
+FIRST = Snapshot(block(5), 50, [stored()], handing_over(Trustline(A, B, given=10)))
 NEXT = Changes(block(6), 60, [stored()], [(1, (B, C), Trustline(B, C, given=7))])
 NOTHING = Changes(block(6), 60, [stored()], [])
 
@@ -135,7 +145,7 @@ def test_a_follower_outlives_a_lost_database_and_what_nobody_expects(trouble: Ex
 
 
 def test_a_follower_whose_database_was_away_loads_anew_for_it_may_be_another() -> None:
-    another = Snapshot(block(3), 7, [stored()], [(1, [Trustline(A, C, given=1).row])])
+    another = Snapshot(block(3), 7, [stored()], handing_over(Trustline(A, C, given=1)))
     nothing = Changes(block(3), 7, [stored()], [])
     networks = followed(FIRST, NEXT, DatabaseUnreachable("gone"), another, nothing)
     assert (networks.block, networks.position) == (block(3), 7)
@@ -149,7 +159,7 @@ def test_a_follower_kept_waiting_for_a_connection_goes_on_where_it_was() -> None
 
 
 def test_a_follower_that_fell_behind_the_feed_loads_anew() -> None:
-    later = Snapshot(block(9), 900, [stored()], [])
+    later = Snapshot(block(9), 900, [stored()], handing_over())
     networks = followed(FIRST, None, later, Changes(block(9), 900, [stored()], []))
     assert networks.position == 900
     with networks.reading(ADDRESS) as graph:

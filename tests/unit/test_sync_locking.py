@@ -140,7 +140,7 @@ def state(number: int) -> tuple[CursorPosition, Trustline]:
 def test_many_who_read_see_each_a_whole_state_while_changes_arrive() -> None:
     networks = Networks()
     block, line = state(1)
-    networks.load(Snapshot(block, 1, [STORED], [(1, [line.row])]))
+    networks.load(Snapshot(block, 1, [STORED], lambda take: take(1, [line.row])))
     torn: list[object] = []
     is_over = threading.Event()
 
@@ -168,7 +168,7 @@ def test_many_who_read_see_each_a_whole_state_while_changes_arrive() -> None:
 def test_two_searches_hold_the_same_network_at_once_and_an_update_waits_for_both() -> None:
     networks = Networks()
     block, line = state(1)
-    networks.load(Snapshot(block, 1, [STORED], [(1, [line.row])]))
+    networks.load(Snapshot(block, 1, [STORED], lambda take: take(1, [line.row])))
     first, second = (Visitor(lambda: networks.reading(ADDRESS)) for _ in range(2))
     assert first.is_inside()
     assert second.is_inside()
