@@ -47,6 +47,13 @@ class FakeNode:
         self.asked_for += numbers
         return [self.block(number) for number in numbers]
 
+    def finalized(self) -> Block | None:
+        return None
+
+    def logs_of_block(self, addresses: Sequence[Address], block: Block) -> list[Log]:
+        assert self.served[block.number] == block
+        return self.logs(addresses, block.number, block.number)
+
     def logs(self, addresses: Sequence[Address], first: int, last: int) -> list[Log]:
         self.before_logs()
         return [
@@ -108,7 +115,7 @@ def test_a_chain_that_changes_between_headers_and_logs_is_noticed() -> None:
         node.served[10:] = [replace(block, hash=hash_of(block.number, "b")) for block in node.served[10:]]
 
     node.before_logs = reorganise
-    with pytest.raises(Inconsistent, match="block 12 name different blocks"):
+    with pytest.raises(Inconsistent, match="block 19 was replaced"):
         fetch_stretch(node, [NETWORK], 10, 19, unfinal_from=5, parent=hash_of(9))
 
 

@@ -2,6 +2,7 @@
 
 import threading
 from collections import deque
+from collections.abc import Collection
 from typing import Any
 
 import pytest
@@ -88,7 +89,7 @@ class ScriptedReader:
         assert isinstance(answer, Snapshot)
         return answer
 
-    def changes_since(self, position: int) -> Changes | None:
+    def changes_since(self, position: int, known: Collection[int]) -> Changes | None:
         answer = self._next()
         assert answer is None or isinstance(answer, Changes)
         return answer
