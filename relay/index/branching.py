@@ -17,9 +17,10 @@ _FIRST_LOOK = 8
 class Branching:
     """Finds the newest block that database and node share, and tells a node that is behind from a shorter chain.
 
-    A node whose newest block is stored, below the cursor, may be one of several behind a load balancer that has not
-    come so far, or its chain has lost its newest blocks. Nothing tells the two apart but time: a chain that differs at or
-    below the node's newest block has replaced ours, one that is only shorter is believed after a grace.
+    A node whose newest block is stored, below the cursor, may be one of several behind a load balancer that has
+    not come so far, or its chain has lost its newest blocks. Nothing tells the two apart but time: a chain that
+    differs at or below the node's newest block has replaced ours, one that is only shorter is believed after a
+    grace.
     """
 
     def __init__(
@@ -91,8 +92,8 @@ class Branching:
         block = self._node.block(stored[0])
         if block is not None and block.hash != stored[1]:
             raise PastFinality(
-                f"the node's chain (head {head.number}) has another block {stored[0]} than the database, where that "
-                f"is final: this is no reorg but a reset chain; {REBUILD_ADVICE}"
+                f"the node's chain (head {head.number}) has another block {stored[0]} than the database, where "
+                f"that is final: this is no reorg but a reset chain; {REBUILD_ADVICE}"
             )
 
     def _search(self, position: CursorPosition, final: int, head: Block, highest: int) -> CursorPosition:
@@ -110,8 +111,8 @@ class Branching:
         if self._node.block(head.number) != head:
             raise Inconsistent("the chain changed while its branch was looked for")
         raise PastFinality(
-            f"the node's chain (head {head.number}) and the database (block {position.number}) share no block down to "
-            f"{final}, the last final one: this is no reorg but a reset chain; {REBUILD_ADVICE}"
+            f"the node's chain (head {head.number}) and the database (block {position.number}) share no block "
+            f"down to {final}, the last final one: this is no reorg but a reset chain; {REBUILD_ADVICE}"
         )
 
     def _canonical(self, numbers: Sequence[int]) -> list[Block]:

@@ -28,4 +28,4 @@ class Inconsistent(IndexFault):
 
 
 class NodeBehind(IndexFault):
-    """The node's newest block is one that the database has gone beyond; it may catch up, or its chain got shorter."""
+    """The database has gone beyond the node's newest block: it has to catch up, or its chain got shorter."""

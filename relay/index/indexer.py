@@ -5,7 +5,8 @@ Invariants:
 * One batch is one transaction; the cursor moves last in it. At every commit the database is what a fresh
   synchronisation up to the cursor's block would hold.
 * The headers from the final block up to the cursor are all stored, so that any reorg above it finds its way back.
-* Nothing about the chain is remembered between two steps but the size of a batch, what is final, and since when the
+* Nothing about the chain is remembered between two steps but the size of a batch, what is final, and since when
+the
   node is behind: a step begins from what the database says, so a crash at any line costs a batch at most.
 * Each step ends in one of four ways: the chain extends the cursor's block; it replaces blocks up to there, by a
   shorter, equal or longer chain, and they are undone in the same transaction; nothing is new; or the two
@@ -38,9 +39,10 @@ logger = logging.getLogger(__name__)
 class Options:
     """How the index works.
 
-    ``batch_blocks`` are asked for at once at most, and about ``batch_logs`` logs. What is final says the ``finality``
-    rule, with ``finality_depth`` in blocks. A node that stays behind the database for ``shorter_chain_seconds`` on the
-    same branch is believed to have got a shorter chain. ``first_block`` is where networks begin, if not found.
+    ``batch_blocks`` are asked for at once at most, and about ``batch_logs`` logs. What is final says the
+    ``finality`` rule, with ``finality_depth`` in blocks. A node that stays behind the database for
+    ``shorter_chain_seconds`` on the same branch is believed to have got a shorter chain. ``first_block`` is
+    where networks begin, if not found.
     """
 
     batch_blocks: int = 2000
@@ -117,6 +119,11 @@ class Indexer:
         One that is new is read from its beginning by the steps to come, the others are followed meanwhile.
         """
         self._joining.want(networks)
+
+    def repair(self) -> None:
+        """Read anew the events of the networks for which that was ordered, and do nothing else; raises as step."""
+        while self._joining.repair():
+            pass
 
     def step(self) -> Step | None:
         """Move on by one batch, and by one batch of a network that catches up.
@@ -195,7 +202,7 @@ class Indexer:
         return True
 
     def _headers_to_keep(self, newly_final: int, final: int) -> list[Block]:
-        """Return the headers that can be replaced again although they had been final, as a shorter chain has it."""
+        """Return the headers that had been final and can be replaced again, as a shorter chain has it."""
         if newly_final >= final:
             return []
         with self._writer.transaction() as transaction:

@@ -1,7 +1,8 @@
 """Which networks are followed, and how one that comes later catches up with the others.
 
-It has a cursor of its own, and is read in batches between the steps of the others. Readers see it once it has reached
-the common cursor. A crash continues where its last batch ended, and a reorg sets it back like everything else.
+It has a cursor of its own, and is read in batches between the steps of the others. Readers see it once it has
+reached the common cursor. A crash continues where its last batch ended, and a reorg sets it back like
+everything else.
 """
 
 import logging
@@ -112,11 +113,21 @@ class Joining:
         self._last_id = network.id
         return self._catch_up(network, position, final)
 
-    def confirm(self, position: CursorPosition) -> bool:
-        """Ask a contract, while the head is the cursor's block, for what was read of it before; False if none is left.
+    def repair(self) -> bool:
+        """Read anew the events of one network for which that was ordered; return False if there is none."""
+        with self._writer.transaction() as transaction:
+            broken = [network for network in transaction.networks() if network.repair_wanted]
+            position, final = transaction.position(), transaction.final_number()
+        if not broken or position is None:
+            return False
+        self._repair(broken[0], position, final)
+        return True
 
-        What a contract says at another time may belong to a branch that was replaced, and whether it began frozen is
-        only known from a block that is stored.
+    def confirm(self, position: CursorPosition) -> bool:
+        """Ask a contract again while the head is the cursor's block; return False if none is left to ask.
+
+        What a contract says at another time may belong to a branch that was replaced, and whether it began
+        frozen is only known from a block that is stored.
         """
         with self._writer.transaction() as transaction:
             doubtful = [n for n in transaction.networks() if n.confirmed_at is None and n.is_level and n.is_wanted]

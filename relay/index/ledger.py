@@ -36,7 +36,7 @@ def advance(trustline: Trustline, event: Event) -> Trustline:
 
 
 def debt_of_lower(event: Event) -> int:
-    """Return the debt that a DebtUpdate tells, seen by the user with the lower address: positive if that one owes."""
+    """Return the debt that a DebtUpdate tells, positive if the user with the lower address owes."""
     assert event.value is not None
     assert event.sender is not None
     assert event.receiver is not None

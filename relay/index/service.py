@@ -18,8 +18,11 @@ logger = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
+LONGEST_RETRY_SECONDS = 15.0
+"""How long the index waits at most before it tries again what failed."""
+
 _STANDBY_SECONDS = 1.0
-_FIRST_RETRY_SECONDS, _LONGEST_RETRY_SECONDS = 0.5, 15.0
+_FIRST_RETRY_SECONDS = 0.5
 _REPORT_SECONDS = 1.0
 _LOOK_FOR_NETWORKS_SECONDS = 1.0
 
@@ -33,9 +36,11 @@ class IndexService:
         make_indexer: Callable[[Writer], Indexer],
         poll_seconds: float,
         stopping: threading.Event,
+        *,
         find_networks: Callable[[], Sequence[Address]] | None = None,
         wait: Callable[[float], object] | None = None,
         process: str = "",
+        longest_retry_seconds: float = LONGEST_RETRY_SECONDS,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         """Prepare; nothing is opened yet.
@@ -45,9 +50,11 @@ class IndexService:
             make_indexer: makes the indexer that writes with it.
             poll_seconds: how often the head is asked for.
             stopping: set when the service is to end.
-            find_networks: tells which networks are to be followed, asked about once a second; None: always the same.
+            find_networks: tells which networks are to be followed, asked about once a second; by default
+                always the same.
             wait: waits so many seconds at most for a new head; by default until it is time to ask.
             process: names this process (host:pid) in the status.
+            longest_retry_seconds: bounds the growing waits between attempts.
             clock: seconds that only go forward.
 
         """
@@ -58,8 +65,10 @@ class IndexService:
         self._find_networks = find_networks
         self._wait = wait or stopping.wait
         self._process = process
+        self._longest_retry_seconds = longest_retry_seconds
         self._clock = clock
         self._retry_seconds = _FIRST_RETRY_SECONDS
+        self._indexer: Indexer | None = None
         self._reported: tuple[IndexState, str] | None = None
         self._reported_at = 0.0
         self._looked_at = 0.0
@@ -102,31 +111,34 @@ class IndexService:
 
     def _write(self, writer: Writer) -> None:
         """Prepare and follow for as long as the writer's connection lasts."""
-        indexer = self._make_indexer(writer)
-        self._reported = None
+        self._reported, self._indexer = None, None
         try:
-            self._patiently(writer, indexer, indexer.prepare)
+            indexer = self._patiently(writer, lambda: self._make_indexer(writer))
+            if indexer is None:
+                return
+            self._indexer = indexer
+            self._patiently(writer, indexer.prepare)
             logger.info("the index is ready")
             self._follow(writer, indexer)
         except (IndexFault, NotANetwork) as fault:
-            self._report(writer, indexer, IndexState.STOPPED, str(fault))
+            self._report(writer, IndexState.STOPPED, str(fault))
             raise
 
     def _follow(self, writer: Writer, indexer: Indexer) -> None:
         is_behind = True
         while not self._stopping.is_set():
             self._look_for_networks(indexer)
-            step = self._patiently(writer, indexer, indexer.step)
+            step = self._patiently(writer, indexer.step)
             if step is None:
                 if is_behind and not self._stopping.is_set():
                     logger.info("the database has reached the head of the chain")
                     is_behind = False
-                self._report(writer, indexer, IndexState.FOLLOWING)
+                self._report(writer, IndexState.FOLLOWING)
                 self._wait(self._poll_seconds)
                 continue
             is_behind = is_behind or step.head > step.block.number
             is_backfilling = is_behind or step.joining > 0
-            self._report(writer, indexer, IndexState.BACKFILLING if is_backfilling else IndexState.FOLLOWING)
+            self._report(writer, IndexState.BACKFILLING if is_backfilling else IndexState.FOLLOWING)
             _log(step, is_behind=is_behind)
 
     def _look_for_networks(self, indexer: Indexer) -> None:
@@ -136,7 +148,7 @@ class IndexService:
         self._looked_at = now
         indexer.serve(self._find_networks())
 
-    def _patiently(self, writer: Writer, indexer: Indexer, act: Callable[[], T]) -> T | None:
+    def _patiently(self, writer: Writer, act: Callable[[], T]) -> T | None:
         """Act, and again for as long as the node is at fault and nobody stops us."""
         while not self._stopping.is_set():
             try:
@@ -144,13 +156,13 @@ class IndexService:
             except (ChainError, Inconsistent, NodeBehind) as error:
                 if isinstance(error, NotANetwork):
                     raise
-                self._wait_out(writer, indexer, error)
+                self._wait_out(writer, error)
             else:
                 self._retry_seconds = _FIRST_RETRY_SECONDS
                 return result
         return None
 
-    def _wait_out(self, writer: Writer, indexer: Indexer, error: Exception) -> None:
+    def _wait_out(self, writer: Writer, error: Exception) -> None:
         if isinstance(error, Inconsistent):
             # The chain is changing under our hands; what it is now can be read at once.
             logger.info("asking the node again: %s", error)
@@ -158,24 +170,28 @@ class IndexService:
             return
         if self._reported != (IndexState.WAITING, str(error)):
             logger.warning("waiting: %s", error)
-        self._report(writer, indexer, IndexState.WAITING, str(error))
+        self._report(writer, IndexState.WAITING, str(error))
         # A node that is behind tells by every new head that it is not gone.
         seconds = self._poll_seconds if isinstance(error, NodeBehind) else self._lengthened_retry()
         end = self._clock() + seconds
         while (left := end - self._clock()) > 0 and not self._stopping.wait(min(left, _REPORT_SECONDS)):
-            self._report(writer, indexer, IndexState.WAITING, str(error))
+            self._report(writer, IndexState.WAITING, str(error))
 
     def _lengthened_retry(self) -> float:
-        seconds, self._retry_seconds = self._retry_seconds, min(self._retry_seconds * 2, _LONGEST_RETRY_SECONDS)
+        seconds, self._retry_seconds = (
+            self._retry_seconds,
+            min(self._retry_seconds * 2, self._longest_retry_seconds),
+        )
         return seconds
 
-    def _report(self, writer: Writer, indexer: Indexer, state: IndexState, reason: str = "") -> None:
+    def _report(self, writer: Writer, state: IndexState, reason: str = "") -> None:
         """Tell the state when it changes, and now and then that it has not."""
         now = self._clock()
         if self._reported == (state, reason) and now - self._reported_at < _REPORT_SECONDS:
             return
         self._reported, self._reported_at = (state, reason), now
-        writer.report(IndexStatus(self._process, state, reason, indexer.head, indexer.final_number))
+        head, final = (None, None) if self._indexer is None else (self._indexer.head, self._indexer.final_number)
+        writer.report(IndexStatus(self._process, state, reason, head, final))
 
 
 def _log(step: Step, *, is_behind: bool) -> None:

@@ -98,23 +98,25 @@ def find_addresses(settings: Settings) -> Addresses:
 class WatchedAddresses:
     """The networks that address file and settings name, read again whenever the file was changed."""
 
-    def __init__(self, settings: Settings) -> None:
-        """Read them for the first time; raises SettingsError as find_addresses."""
+    def __init__(self, settings: Settings, networks: tuple[Address, ...]) -> None:
+        """Begin with the networks that were found there just now."""
         self._settings = settings
         self._stamp = _stamp(settings.relay.addresses_filepath)
-        self._networks = find_addresses(settings).networks
+        self._networks = networks
 
-    def networks(self) -> tuple[Address, ...]:
+    def __call__(self) -> tuple[Address, ...]:
         """Return the networks; a file that cannot be read leaves them as they were, and the log says why."""
         stamp = _stamp(self._settings.relay.addresses_filepath)
         if stamp != self._stamp:
             self._stamp = stamp
             try:
-                self._networks = find_addresses(self._settings).networks
+                networks = find_addresses(self._settings).networks
             except SettingsError as error:
                 logger.warning("the networks stay as they are: %s", error)
-            else:
-                logger.info("read the address file again: %d networks", len(self._networks))
+                return self._networks
+            if networks != self._networks:
+                logger.info("read the address file again: %d networks", len(networks))
+            self._networks = networks
         return self._networks
 
 

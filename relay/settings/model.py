@@ -142,8 +142,8 @@ class IndexSettings:
     """[index]: how the chain is read.
 
     ``first_block`` is found by itself where it is None. ``batch_blocks`` are asked of the node and committed at
-    once. What can no longer be replaced says ``finality``: the node, or only ``finality_depth`` in blocks below the
-    head. A node that is behind for ``shorter_chain_seconds`` is believed to have got a shorter chain.
+    once. What can no longer be replaced says ``finality``: the node, or only ``finality_depth`` in blocks below
+    the head. A node that is behind for ``shorter_chain_seconds`` is believed to have got a shorter chain.
     """
 
     first_block: int | None = key(WholeNumber(0, _MAX_BLOCK), None)

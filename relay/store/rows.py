@@ -37,9 +37,10 @@ class StoredNetwork:
 class FollowedNetwork:
     """A network as the index keeps it.
 
-    ``synced_to`` is the last block whose events of it are stored, None where that is the cursor's. ``is_wanted`` says
-    whether it is to be served, ``confirmed_at`` after which block the contract said what ``info`` holds (None until
-    it is asked at the cursor), ``repair_wanted`` whether its events are to be read anew.
+    ``synced_to`` is the last block whose events of it are stored, None where that is the cursor's.
+    ``is_wanted`` says whether it is to be served, ``confirmed_at`` after which block the contract said what
+    ``info`` holds (None until it is asked at the cursor), ``repair_wanted`` whether its events are to be read
+    anew.
     """
 
     id: int

@@ -165,5 +165,6 @@ LEFT JOIN LATERAL (
 _DEBTS_FROM_EVENTS = f"""
 SELECT w.n, w.l, w.h, CASE WHEN d.sender = w.l THEN d.value ELSE -d.value END
 FROM (VALUES %s) AS w (n, l, h)
-JOIN LATERAL (SELECT e.sender, e.value FROM events e WHERE {_OF_THE_PAIR} AND e.type = 'DebtUpdate' {_LAST}) d ON true
+JOIN LATERAL (SELECT e.sender, e.value FROM events e WHERE {_OF_THE_PAIR} AND e.type = 'DebtUpdate' {_LAST}) d
+ON true
 """

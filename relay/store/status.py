@@ -1,10 +1,11 @@
-"""How the relay runs, in tables beside the chain's state: what the index is doing, and how far readers have come."""
+"""How the relay runs, in tables beside the chain's state: what the index does, and how far readers are."""
 
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
+from relay.addresses import Address
 from relay.model import Block
 from relay.store.connection import Connection, Cursor, Pool, connect, translated_errors
 from relay.store.errors import StoreError
@@ -64,24 +65,30 @@ class FollowerStatus:
 
 @dataclass(frozen=True, slots=True)
 class RelayStatus:
-    """All that the database tells of a relay, as of one moment. ``rows`` counts tables, large ones by estimate."""
+    """All that the database tells of a relay, as of one moment.
+
+    ``choices`` are the networks that operators added (true) or removed (false) by command; ``rows`` counts tables,
+    large ones by estimate.
+    """
 
     index: ReportedStatus | None
     position: CursorPosition | None
     feed_position: int
     networks: list[FollowedNetwork]
     followers: list[FollowerStatus]
+    choices: dict[Address, bool]
     rows: dict[str, int]
 
 
 def write_status(cursor: Cursor, status: IndexStatus) -> None:
     """Replace the index's status; ``since`` stays where state and reason do."""
     cursor.execute(
-        "INSERT INTO index_status AS old (leader, state, reason, since, head_number, head_timestamp, final_number, "
-        "updated_at) VALUES (%s, %s, %s, clock_timestamp(), %s, %s, %s, clock_timestamp()) "
+        "INSERT INTO index_status AS old "
+        "(leader, state, reason, since, head_number, head_timestamp, final_number, updated_at) "
+        "VALUES (%s, %s, %s, clock_timestamp(), %s, %s, %s, clock_timestamp()) "
         "ON CONFLICT (singleton) DO UPDATE SET "
-        "since = CASE WHEN (old.leader, old.state, old.reason) = (excluded.leader, excluded.state, excluded.reason) "
-        "THEN old.since ELSE excluded.since END, "
+        "since = CASE WHEN old.leader = excluded.leader AND old.state = excluded.state "
+        "AND old.reason = excluded.reason THEN old.since ELSE excluded.since END, "
         "leader = excluded.leader, state = excluded.state, reason = excluded.reason, "
         "head_number = coalesce(excluded.head_number, old.head_number), "
         "head_timestamp = coalesce(excluded.head_timestamp, old.head_timestamp), "
@@ -167,6 +174,7 @@ class StatusReader:
                 feed_position=_feed_position(cursor),
                 networks=_networks(cursor),
                 followers=_followers(cursor),
+                choices=choices(cursor),
                 rows=_row_counts(cursor),
             )
 
@@ -203,6 +211,12 @@ def _followers(cursor: Cursor) -> list[FollowerStatus]:
         f"WHERE updated_at > now() - {_STALE} ORDER BY process"
     )
     return [FollowerStatus(*row) for row in cursor.fetchall()]
+
+
+def choices(cursor: Cursor) -> dict[Address, bool]:
+    """Return the networks that operators added (true) or removed (false) by command, the oldest choice first."""
+    cursor.execute("SELECT address, is_wanted FROM network_choices ORDER BY noted_at, address")
+    return dict(cursor.fetchall())
 
 
 def _row_counts(cursor: Cursor) -> dict[str, int]:

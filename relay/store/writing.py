@@ -3,9 +3,9 @@
 The lock belongs to the very connection that writes. If the connection breaks, the lock and the transaction are
 gone together, so a second index process that takes over can never meet a late write of the first.
 
-So that a writer which stands still (a machine that froze, a network that swallows everything) cannot keep the lock, the
-server ends its session after a few seconds of silence. A heartbeat breaks the silence of one that is well but busy
-elsewhere, and cuts the connection of one whose statements never return.
+So that a writer which stands still (a machine that froze, a network that swallows everything) cannot keep the
+lock, the server ends its session after a few seconds of silence. A heartbeat breaks the silence of one that is
+well but busy elsewhere, and cuts the connection of one whose statements never return.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -21,7 +21,7 @@ from relay.store.event_writing import EventWriting
 from relay.store.heartbeat import Heartbeat
 from relay.store.rows import FOLLOWED_COLUMNS, CursorPosition, FollowedNetwork, followed_from
 from relay.store.state_writing import PairKey, StateWriting
-from relay.store.status import IndexStatus, write_status
+from relay.store.status import IndexStatus, choices, write_status
 
 _LOCK = 0x7452_0002
 """Key of the advisory lock that one index process holds while it writes."""
@@ -281,8 +281,8 @@ class WriteTransaction(EventWriting, StateWriting):
     ) -> None:
         """Put on the feed that blocks were added, after those above ``undone_after`` were undone, if any.
 
-        ``first`` is above ``last`` where nothing was added; ``touched`` is how many trustlines changed. Forgets what
-        is too old for the feed.
+        ``first`` is above ``last`` where nothing was added; ``touched`` is how many trustlines changed. Forgets
+        what is too old for the feed.
         """
         self._cursor.execute(
             "INSERT INTO feed (position, kind, first_block, last_block, last_hash, undone_after, touched) "
@@ -301,8 +301,7 @@ class WriteTransaction(EventWriting, StateWriting):
 
     def choices(self) -> dict[Address, bool]:
         """Return the networks that an operator has added (true) or removed (false) by command."""
-        self._cursor.execute("SELECT address, is_wanted FROM network_choices ORDER BY noted_at, address")
-        return dict(self._cursor.fetchall())
+        return choices(self._cursor)
 
     def choose(self, address: Address, *, is_wanted: bool) -> None:
         """Note that an operator wants a network served, or not."""
