@@ -40,7 +40,6 @@ SEARCH_SECONDS = 2.0
 """How long the searches for one answer may take before they give in, where the compiled kernel searches."""
 
 
-_ERASING_SECONDS = 6 * 3600.0
 _REPAIR_SECONDS = 24 * 3600
 
 
@@ -85,11 +84,11 @@ def forget_chain(settings: Settings) -> None:
 
     """
     migrate(settings.database.url)
-    writer = Writer(settings.database.url, statement_seconds=_ERASING_SECONDS)
+    writer = Writer(settings.database.url)
     try:
         if not writer.try_lock():
             raise Unavailable("another index process writes to this database: end it before a rebuild")
-        with writer.transaction() as transaction:
+        with writer.transaction(is_long=True) as transaction:
             transaction.erase()
     finally:
         writer.close()

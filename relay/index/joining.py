@@ -124,7 +124,7 @@ class Joining:
         return True
 
     def confirm(self, position: CursorPosition) -> bool:
-        """Ask a contract again while the head is the cursor's block; return False if none is left to ask.
+        """Ask a contract again while the head is the cursor's block; return whether one was asked.
 
         What a contract says at another time may belong to a branch that was replaced, and whether it began
         frozen is only known from a block that is stored.
@@ -133,24 +133,7 @@ class Joining:
             doubtful = [n for n in transaction.networks() if n.confirmed_at is None and n.is_level and n.is_wanted]
         if not doubtful:
             return False
-        network = doubtful[0]
-        try:
-            info: NetworkInfo | None = self._read_network(network.info.address, self._first_block)
-        except NotANetwork as error:
-            logger.warning("%s any more: its history is forgotten", error)
-            info = None
-        if self._node.head().hash != position.hash:
-            return False
-        with self._writer.transaction() as transaction:
-            if info is None:
-                transaction.forget_network(network.id)
-                self._wanted = None
-            else:
-                transaction.confirm_network(network.id, info, position.number)
-                if info != network.info:
-                    transaction.announce_network(network.id, position)
-            transaction.wake_readers()
-        return True
+        return self._ask_contract(doubtful[0], position, is_joining=False)
 
     def _chosen(self, transaction: WriteTransaction) -> list[Address]:
         choices = transaction.choices()
@@ -169,40 +152,58 @@ class Joining:
             position = transaction.position()
             assert position is not None
             self._require_branch(position)
-            is_to_come = info.first_block > position.number
-            network = transaction.add_network(info, None if is_to_come else info.first_block - 1)
-            transaction.wake_readers()
+            transaction.add_network(info, min(info.first_block - 1, position.number))
         del self._unknown[address]
-        self.behind += not network.is_level
+        self.behind += 1
         logger.info("following network %s from block %d on", to_checksum(address), info.first_block)
         return 0
 
-    def _catch_up(self, network: FollowedNetwork, position: CursorPosition, final: int) -> int:
+    def _catch_up(self, network: FollowedNetwork, position: CursorPosition, final: int) -> int | None:
+        """Read one batch; return how many events, or None where only the head is waited for."""
         assert network.synced_to is not None
         stretch = self._fetch(network, network.synced_to + 1, position.number, final)
         self._require_branch(position)
-        last = position.number if stretch is None else stretch.last.number
-        with self._writer.transaction() as transaction:
-            if stretch is not None:
+        if stretch is not None:
+            with self._writer.transaction() as transaction:
                 _write(transaction, network, stretch, final)
-            is_level = last >= position.number
-            transaction.set_synced_to(network.id, None if is_level else last)
-            if is_level:
-                transaction.announce_network(network.id, position)
-                transaction.wake_readers()
-        if is_level:
-            self.behind -= 1
-            logger.info("network %s has caught up, at block %d", to_checksum(network.info.address), last)
-        else:
-            logger.debug("network %s: block %d of %d", to_checksum(network.info.address), last, position.number)
+                transaction.set_synced_to(network.id, stretch.last.number)
+            logger.debug("network %s: block %d of %d", *_progress(network, stretch.last.number, position))
+            if stretch.last.number < position.number:
+                return len(stretch.events)
+        if not self._ask_contract(network, position, is_joining=True):
+            return None if stretch is None else len(stretch.events)
+        self.behind -= 1
+        logger.info("network %s has caught up, at block %d", to_checksum(network.info.address), position.number)
         return 0 if stretch is None else len(stretch.events)
+
+    def _ask_contract(self, network: FollowedNetwork, position: CursorPosition, *, is_joining: bool) -> bool:
+        """Note what a contract says after the cursor's block; return False if that is not the head's any more."""
+        try:
+            info: NetworkInfo | None = self._read_network(network.info.address, self._first_block)
+        except NotANetwork as error:
+            logger.warning("%s any more: its history is forgotten", error)
+            info = None
+        if self._node.head().hash != position.hash:
+            return False
+        with self._writer.transaction() as transaction:
+            if info is None:
+                transaction.forget_network(network.id)
+                self._wanted = None
+            else:
+                transaction.confirm_network(network.id, info, position.number)
+                if is_joining:
+                    transaction.set_synced_to(network.id, None)
+                if is_joining or info != network.info:
+                    transaction.announce_network(network.id, position)
+            transaction.wake_readers()
+        return True
 
     def _repair(self, network: FollowedNetwork, position: CursorPosition, final: int) -> int:
         """Read all events of a network anew, in one transaction: readers see the old state until it is done."""
         end = position.number if network.synced_to is None else network.synced_to
         logger.info("reading the events of network %s anew", to_checksum(network.info.address))
         events, first = 0, network.info.first_block
-        with self._writer.transaction() as transaction:
+        with self._writer.transaction(is_long=True) as transaction:
             transaction.forget_events_of(network.id)
             transaction.restore_network_frozen(network.id)
             while (stretch := self._fetch(network, first, end, final)) is not None:
@@ -247,3 +248,7 @@ def _write(transaction: WriteTransaction, network: FollowedNetwork, stretch: Str
     eventful = {event.block_number for event in stretch.events}
     transaction.add_blocks(block for block in stretch.blocks if block.number in eventful)
     record(transaction, {network.info.address: network.id}, stretch.events)
+
+
+def _progress(network: FollowedNetwork, block: int, position: CursorPosition) -> tuple[str, int, int]:
+    return to_checksum(network.info.address), block, position.number

@@ -16,7 +16,10 @@ logger = logging.getLogger(__name__)
 
 
 class Heartbeat:
-    """Says something to the server now and then, between and within the transactions of a connection."""
+    """Says something to the server now and then between the transactions of a connection, never within one.
+
+    (Within one it could hit a COPY, which another statement on the same connection would end.)
+    """
 
     def __init__(
         self,
@@ -25,32 +28,26 @@ class Heartbeat:
         patience_seconds: float,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """Start beating; after ``patience_seconds`` within one beat or statement the connection is cut."""
+        """Start beating; a beat or a transaction that takes ``patience_seconds`` cuts the connection."""
         self._connection = connection
         self._every_seconds = every_seconds
         self._patience_seconds = patience_seconds
         self._clock = clock
         self._stopping = threading.Event()
-        self._boundary = threading.Lock()
-        self._is_in_transaction = False
-        self._heard_at = clock()
-        threading.Thread(target=self._beat, name="heartbeat", daemon=True).start()
-        threading.Thread(target=self._watch, name="heartbeat-watch", daemon=True).start()
+        self._use = threading.Lock()
+        self._used_since: float | None = None
+        for act in (self._beat, self._watch):
+            threading.Thread(target=act, name=f"heartbeat{act.__name__}", daemon=True).start()
 
     @contextmanager
-    def during_transaction(self) -> Iterator[None]:
-        """Leave beginning and end of the transaction inside to the caller; one at a time."""
-        with self._boundary:
-            self._is_in_transaction = True
-        try:
-            yield
-        finally:
-            # Whoever stands in a statement of the heartbeat is waited for: it belongs to that transaction.
-            with self._boundary:
-                self._is_in_transaction = False
-                with suppress(psycopg2.Error):
-                    # One that stood between the commit and here has begun a transaction of its own.
-                    self._connection.rollback()
+    def during_transaction(self, *, is_long: bool = False) -> Iterator[None]:
+        """Leave the connection to the caller; a transaction that ``is_long`` may take its time."""
+        with self._use:
+            self._used_since = None if is_long else self._clock()
+            try:
+                yield
+            finally:
+                self._used_since = None
 
     def stop(self) -> None:
         """Beat no more."""
@@ -58,21 +55,28 @@ class Heartbeat:
 
     def _beat(self) -> None:
         while not self._stopping.wait(self._every_seconds):
-            # An error is the business of the next who uses the connection.
-            with suppress(psycopg2.Error), self._boundary:
-                if self._connection.closed:
-                    return
-                with self._connection.cursor() as cursor:
-                    cursor.execute("SELECT 1")
-                if not self._is_in_transaction:
+            if not self._use.acquire(blocking=False):
+                continue  # whoever uses the connection breaks the silence
+            try:
+                self._used_since = self._clock()
+                # An error is the business of the next who uses the connection.
+                with suppress(psycopg2.Error):
+                    if self._connection.closed:
+                        return
+                    with self._connection.cursor() as cursor:
+                        cursor.execute("SELECT 1")
                     self._connection.rollback()
-            self._heard_at = self._clock()
+            finally:
+                self._used_since = None
+                self._use.release()
 
     def _watch(self) -> None:
         while not self._stopping.wait(self._every_seconds):
-            silence = self._clock() - self._heard_at
-            if silence > self._patience_seconds:
-                logger.warning("the database has not answered for %.0f s: cutting the connection", silence)
+            since = self._used_since
+            if since is not None and self._clock() - since > self._patience_seconds:
+                logger.warning(
+                    "the database has not answered for %g s: cutting the connection", self._patience_seconds
+                )
                 _cut(self._connection)
                 return
 

@@ -36,7 +36,8 @@ TrustlineKey = PairKey
 """A network's id and the two users."""
 
 _SILENCE_SECONDS = 4.0
-_STATEMENT_SECONDS = 120.0
+_STATEMENT_SECONDS = 60.0
+_PATIENCE_SECONDS = 120.0
 
 
 class Writer:
@@ -48,6 +49,7 @@ class Writer:
         open_connection: Callable[[str], Connection] = connect,
         silence_seconds: float = _SILENCE_SECONDS,
         statement_seconds: float = _STATEMENT_SECONDS,
+        patience_seconds: float = _PATIENCE_SECONDS,
     ) -> None:
         """Connect.
 
@@ -55,7 +57,8 @@ class Writer:
             url: libpq URL, or empty for the PG* environment variables.
             open_connection: opens the connection; a test hands in another.
             silence_seconds: after how long a silence the server takes the lock away.
-            statement_seconds: how long a statement may take; longer means that the server stands still.
+            statement_seconds: how long the server may work on a statement.
+            patience_seconds: how long a transaction may take; longer means that the connection is dead.
 
         Raises:
             DatabaseUnreachable: if no connection can be had.
@@ -68,7 +71,7 @@ class Writer:
         except StoreError:
             self._connection.close()
             raise
-        self._heartbeat = Heartbeat(self._connection, silence_seconds / 4, statement_seconds + 5)
+        self._heartbeat = Heartbeat(self._connection, silence_seconds / 4, patience_seconds)
 
     def try_lock(self) -> bool:
         """Become the writer if nobody else is; the lock is kept until the connection ends."""
@@ -78,15 +81,21 @@ class Writer:
             return bool(row and row[0])
 
     @contextmanager
-    def transaction(self) -> Iterator["WriteTransaction"]:
+    def transaction(self, *, is_long: bool = False) -> Iterator["WriteTransaction"]:
         """Run a transaction: all of it is kept, or (after any exception) nothing.
+
+        One that ``is_long`` may take its time, within and between its statements; nobody notices if it hangs.
 
         Raises:
             DatabaseUnreachable: if the connection broke; whether it committed must be looked up by the cursor.
             DatabaseFull: if the server has no space left.
 
         """
-        with self._within() as cursor:
+        with self._within(is_long=is_long) as cursor:
+            if is_long:
+                cursor.execute(
+                    "SET LOCAL statement_timeout = 0; SET LOCAL idle_in_transaction_session_timeout = 0"
+                )
             yield WriteTransaction(cursor)
 
     def report(self, status: IndexStatus) -> None:
@@ -103,10 +112,10 @@ class Writer:
         self._connection.close()
 
     @contextmanager
-    def _within(self) -> Iterator[Cursor]:
+    def _within(self, *, is_long: bool = False) -> Iterator[Cursor]:
         with (
             translated_errors(),
-            self._heartbeat.during_transaction(),
+            self._heartbeat.during_transaction(is_long=is_long),
             self._connection,
             self._connection.cursor() as cursor,
         ):
@@ -158,7 +167,6 @@ class WriteTransaction(EventWriting, StateWriting):
 
     def erase(self) -> None:
         """Forget everything that came from the chain; who follows the feed will load anew."""
-        self._cursor.execute("SET LOCAL statement_timeout = 0")
         # Not TRUNCATE: readers with an older snapshot would see the tables empty.
         for table in ("chain", "cursor", "networks", "blocks", "events", "trustlines", "debts", "index_status"):
             self._cursor.execute(f"DELETE FROM {table}")
