@@ -111,7 +111,9 @@ class Node:
         if not addresses:
             return []
         criteria = {"blockHash": "0x" + block.hash.hex()}
-        return self._logs(addresses, criteria, lambda log: log.block_hash == block.hash)
+        return self._logs(
+            addresses, criteria, lambda log: (log.block_number, log.block_hash) == (block.number, block.hash)
+        )
 
     def _logs(
         self, addresses: Sequence[Address], criteria: dict[str, Any], is_asked_for: Callable[[Log], bool]

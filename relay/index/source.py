@@ -92,6 +92,8 @@ def fetch_stretch(
     headers.update(_headers(node, sorted(undated), known))
     events = []
     for log in logs:
+        if not first <= log.block_number <= last:
+            raise Inconsistent(f"a log of block {log.block_number} came among those of blocks {first} to {last}")
         header = headers.get(log.block_number)
         if header is None:
             assert log.block_timestamp is not None
