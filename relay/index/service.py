@@ -21,9 +21,11 @@ T = TypeVar("T")
 LONGEST_RETRY_SECONDS = 15.0
 """How long the index waits at most before it tries again what failed."""
 
-_STANDBY_SECONDS = 1.0
+_STANDBY_SECONDS = 0.5
 _FIRST_RETRY_SECONDS = 0.5
 _REPORT_SECONDS = 1.0
+_CHANGES_IN_A_ROW = 3
+"""So many contradictions in a row are no longer a chain that just changed, but a node that is at fault."""
 _LOOK_FOR_NETWORKS_SECONDS = 1.0
 
 
@@ -71,6 +73,7 @@ class IndexService:
         self._indexer: Indexer | None = None
         self._reported: tuple[IndexState, str] | None = None
         self._reported_at = 0.0
+        self._contradictions = 0
         self._looked_at = 0.0
 
     def run(self) -> None:
@@ -158,7 +161,7 @@ class IndexService:
                     raise
                 self._wait_out(writer, error)
             else:
-                self._retry_seconds = _FIRST_RETRY_SECONDS
+                self._retry_seconds, self._contradictions = _FIRST_RETRY_SECONDS, 0
                 return result
         return None
 
@@ -166,6 +169,9 @@ class IndexService:
         if isinstance(error, Inconsistent):
             # The chain is changing under our hands; what it is now can be read at once.
             logger.info("asking the node again: %s", error)
+            self._contradictions += 1
+            if self._contradictions >= _CHANGES_IN_A_ROW:
+                self._report(writer, IndexState.WAITING, f"the node keeps contradicting itself: {error}")
             self._stopping.wait(min(self._lengthened_retry(), self._poll_seconds))
             return
         if self._reported != (IndexState.WAITING, str(error)):

@@ -35,7 +35,7 @@ FEED_KEPT = 100_000
 TrustlineKey = PairKey
 """A network's id and the two users."""
 
-_SILENCE_SECONDS = 4.0
+_SILENCE_SECONDS = 3.5
 _STATEMENT_SECONDS = 60.0
 _PATIENCE_SECONDS = 120.0
 

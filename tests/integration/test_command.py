@@ -27,6 +27,7 @@ from relay.store.connection import connect
 from tests.support.chain_actions import Life
 
 SECONDS = 30
+TAKEOVER_SECONDS = 5.0
 PEOPLE = 5
 
 
@@ -235,7 +236,25 @@ def test_a_second_index_stands_by_and_takes_over(config: Path, life: Life, tmp_p
         (writer,) = [process for log, process in processes.items() if log != standby]
         writer.kill()
         writer.wait()
+        began = time.monotonic()
         until("the standby takes over", lambda: "taking over" in standby.read_text(), standby)
+        assert time.monotonic() - began < TAKEOVER_SECONDS
+
+
+def test_an_index_that_stands_still_is_replaced_and_stands_by_when_it_goes_on(
+    config: Path, life: Life, tmp_path: Path
+) -> None:
+    frozen_log, log = tmp_path / "frozen", tmp_path / "log"
+    with running("index", "--config", config, log=frozen_log) as frozen:
+        until("it follows", lambda: "reached the head" in frozen_log.read_text(), frozen_log)
+        with running("index", "--config", config, log=log):
+            until("the other stands by", lambda: "standing by" in log.read_text(), log)
+            frozen.send_signal(signal.SIGSTOP)
+            began = time.monotonic()
+            until("the other takes over", lambda: "taking over" in log.read_text(), log)
+            assert time.monotonic() - began < TAKEOVER_SECONDS
+            frozen.send_signal(signal.SIGCONT)
+            until("the first stands by", lambda: "standing by" in frozen_log.read_text(), frozen_log)
 
 
 def test_networks_are_added_and_removed_while_the_relay_runs(

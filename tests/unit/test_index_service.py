@@ -132,6 +132,12 @@ def test_a_chain_that_changes_meanwhile_is_looked_at_again_without_a_word_of_wai
     assert Ran(None, Inconsistent("it moved"), None).states == [IndexState.FOLLOWING]
 
 
+def test_a_node_that_keeps_contradicting_itself_is_waited_for() -> None:
+    ran = Ran(None, *[Inconsistent("a log and its header differ")] * 4, None, None)
+    assert ran.states == [IndexState.FOLLOWING, IndexState.WAITING, IndexState.FOLLOWING]
+    assert any("a log and its header differ" in report.reason for report in ran.writer.reports)
+
+
 def test_past_finality_it_stops_and_says_so() -> None:
     ran = Ran(ADVANCED, PastFinality("run this"))
     assert ran.states[-1] is IndexState.STOPPED
