@@ -18,7 +18,9 @@ from relay.model import Block
 BATCH = 100
 """Requests per JSON-RPC batch: geth's default limit is 1000, hosted nodes go down to 100."""
 
-BlockTag = int | Literal["latest"]
+BlockTag = int | bytes | Literal["latest"]
+"""A block by its number, by its 32-byte hash (EIP-1898), or the newest one."""
+
 T = TypeVar("T")
 
 
@@ -70,6 +72,13 @@ class Node:
         """Return the newest block."""
         return self._ask("eth_getBlockByNumber", ["latest", False], wire.block)
 
+    def finalized(self) -> Block | None:
+        """Return the newest block that the node takes for final, None where it knows of none."""
+        try:
+            return self._ask("eth_getBlockByNumber", ["finalized", False], _block_or_none)
+        except NodeRefused:
+            return None  # a node from before finality does not know the word
+
     def block(self, number: int) -> Block | None:
         """Return the canonical block of that number, None if there is none (yet, or any more)."""
         return self._ask("eth_getBlockByNumber", [hex(number), False], _block_or_none)
@@ -94,26 +103,45 @@ class Node:
         """
         if not addresses or last < first:
             return []  # to a node an empty address filter means every contract
-        criteria = {
-            "address": ["0x" + address.hex() for address in addresses],
-            "fromBlock": hex(first),
-            "toBlock": hex(last),
-        }
+        criteria = {"fromBlock": hex(first), "toBlock": hex(last)}
+        return self._logs(addresses, criteria, lambda log: first <= log.block_number <= last)
+
+    def logs_of_block(self, addresses: Sequence[Address], block: Block) -> list[Log]:
+        """Return all logs of these contracts in one block, in its order; NodeRefused where the node lacks it."""
+        if not addresses:
+            return []
+        criteria = {"blockHash": "0x" + block.hash.hex()}
+        return self._logs(
+            addresses, criteria, lambda log: (log.block_number, log.block_hash) == (block.number, block.hash)
+        )
+
+    def _logs(
+        self, addresses: Sequence[Address], criteria: dict[str, Any], is_asked_for: Callable[[Log], bool]
+    ) -> list[Log]:
         wanted = frozenset(addresses)
 
         def read(value: Any) -> list[Log]:
             logs = [wire.log(entry) for entry in value]
             for log in logs:
-                if log.address not in wanted or not first <= log.block_number <= last:
+                if log.address not in wanted or not is_asked_for(log):
                     raise ValueError(f"log {log.log_index} of block {log.block_number} was not asked for")
             return sorted(logs, key=lambda log: (log.block_number, log.log_index))
 
-        return self._ask("eth_getLogs", [criteria], read)
+        return self._ask("eth_getLogs", [{"address": ["0x" + a.hex() for a in addresses], **criteria}], read)
 
     def call(self, to: Address, data: bytes, block: BlockTag = "latest") -> bytes:
         """Return what the contract returns to a message call; a revert is NodeRefused."""
         message = {"to": "0x" + to.hex(), "data": "0x" + data.hex()}
         return self._ask("eth_call", [message, _tag(block)], wire.octets)
+
+    def calls(self, to: Address, data: Sequence[bytes], block: BlockTag = "latest") -> list[bytes]:
+        """Return what `call` returns for each of the data, in the same order, in batches of at most 100."""
+        results: list[bytes] = []
+        for start in range(0, len(data), BATCH):
+            messages = [{"to": "0x" + to.hex(), "data": "0x" + one.hex()} for one in data[start : start + BATCH]]
+            requests = [("eth_call", [message, _tag(block)]) for message in messages]
+            results += self._ask_all(requests, wire.octets)
+        return results
 
     def code(self, address: Address, block: BlockTag = "latest") -> bytes:
         """Return the contract code at an address, empty if there is none. Needs the state of that block."""
@@ -252,7 +280,9 @@ def _socket_path(url: str) -> str | None:
     return url if "://" not in url and url.endswith(".ipc") else None
 
 
-def _tag(block: BlockTag) -> str:
+def _tag(block: BlockTag) -> str | dict[str, str]:
+    if isinstance(block, bytes):
+        return {"blockHash": "0x" + block.hex()}
     return block if isinstance(block, str) else hex(block)
 
 

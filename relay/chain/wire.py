@@ -54,6 +54,7 @@ def block(value: Mapping[str, Any]) -> Block:
         hash=octets(value["hash"], 32),
         parent_hash=octets(value["parentHash"], 32),
         timestamp=quantity(value["timestamp"]),
+        logs_bloom=octets(value.get("logsBloom") or "0x"),
     )
 
 

@@ -46,6 +46,13 @@ class DelegateGasPriceMethod(StrEnum):
     BOUND = "bound"
 
 
+class FinalitySource(StrEnum):
+    """Which blocks can no longer be replaced: those the node says, or those deep enough below the head."""
+
+    NODE = "node"
+    DEPTH = "depth"
+
+
 class LogLevel(StrEnum):
     """The levels of Python's logging."""
 
@@ -77,10 +84,15 @@ class GasPriceSettings:
 
 @dataclass(frozen=True, slots=True)
 class RelaySettings:
-    """[relay]: which contracts are served. ``networks`` are served in addition to the address file's."""
+    """[relay]: which contracts are served.
+
+    ``networks`` are served in addition to the address file's, and those that the CurrencyNetworkRegistry at
+    ``registry`` lists.
+    """
 
     addresses_filepath: Path = key(FilePath(), Path("addresses.json"), is_path=True)
     networks: tuple[Address, ...] = key(ListOf(EthereumAddress()), ())
+    registry: Address | None = key(EthereumAddress(), None)
     gas_price_computation: GasPriceSettings = key(Table(GasPriceSettings), GasPriceSettings)
 
 
@@ -130,12 +142,15 @@ class IndexSettings:
     """[index]: how the chain is read.
 
     ``first_block`` is found by itself where it is None. ``batch_blocks`` are asked of the node and committed at
-    once, ``finality_depth`` blocks below the head can no longer be replaced.
+    once. What can no longer be replaced says ``finality``: the node, or only ``finality_depth`` in blocks below
+    the head. A node that is behind for ``shorter_chain_seconds`` is believed to have got a shorter chain.
     """
 
     first_block: int | None = key(WholeNumber(0, _MAX_BLOCK), None)
     batch_blocks: int = key(WholeNumber(1, 1_000_000), 2000)
+    finality: FinalitySource = key(Choice(FinalitySource), FinalitySource.NODE)
     finality_depth: int = key(WholeNumber(1, 1_000_000), 128)
+    shorter_chain_seconds: float = key(Seconds(), 5.0)
     poll_seconds: float = key(Seconds(), 1.0)
 
 
