@@ -12,8 +12,9 @@ from relay.addresses import Address
 from relay.api.app import create_app
 from relay.api.gas import estimate_gas
 from relay.api.services import Services
+from relay.chain.heads import HeadWatcher
 from relay.chain.network import read_network
-from relay.chain.node import Node
+from relay.chain.nodes import Nodes
 from relay.chain.relaying import Relaying
 from relay.index.indexer import Indexer, Options
 from relay.index.service import IndexService
@@ -36,9 +37,9 @@ class Unavailable(Exception):
     """Something the relay needs at its start is not there; the text is one sentence naming it."""
 
 
-def open_node(settings: Settings) -> Node:
-    """Return the node, having heard from it; raises ChainError."""
-    node = Node(settings.node.urls[0], timeout=settings.node.timeout_seconds)
+def open_node(settings: Settings) -> Nodes:
+    """Return the nodes, having heard from one of them; raises ChainError."""
+    node = Nodes(settings.node.urls, settings.node.timeout_seconds, settings.index.finality_depth)
     node.ping()
     return node
 
@@ -85,7 +86,7 @@ def forget_chain(settings: Settings) -> None:
 
 
 def build_index(
-    settings: Settings, networks: tuple[Address, ...], node: Node, stopping: threading.Event
+    settings: Settings, networks: tuple[Address, ...], node: Nodes, stopping: threading.Event
 ) -> IndexService:
     """Return the index of some networks, its schema brought up to date; raises StoreError."""
     for name in migrate(settings.database.url):
@@ -104,10 +105,11 @@ def build_index(
         make_indexer=lambda writer: Indexer(node, writer, networks, read, options),
         poll_seconds=settings.index.poll_seconds,
         stopping=stopping,
+        wait=HeadWatcher(settings.node.heads_url, stopping).start().wait,
     )
 
 
-def build_api(settings: Settings, node: Node, chain_id: int) -> Flask:
+def build_api(settings: Settings, node: Nodes, chain_id: int) -> Flask:
     """Return the REST API over graphs that follow the database from now on."""
     pool = Pool(settings.database.url, settings.database.pool_size, settings.database.wait_seconds)
     networks = Networks()

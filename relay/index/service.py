@@ -28,12 +28,17 @@ class IndexService:
         make_indexer: Callable[[Writer], Indexer],
         poll_seconds: float,
         stopping: threading.Event,
+        wait: Callable[[float], bool] | None = None,
     ) -> None:
-        """Prepare; nothing is opened yet. ``poll_seconds`` is how often the head is asked for."""
+        """Prepare; nothing is opened yet.
+
+        ``poll_seconds`` is how often the head is asked for; ``wait`` waits so long, or less if something is new.
+        """
         self._open_writer = open_writer
         self._make_indexer = make_indexer
         self._poll_seconds = poll_seconds
         self._stopping = stopping
+        self._wait = wait or stopping.wait
         self._retry_seconds = _FIRST_RETRY_SECONDS
 
     def run(self) -> None:
@@ -81,7 +86,7 @@ class IndexService:
                 if is_behind:
                     logger.info("the database has reached the head of the chain")
                     is_behind = False
-                self._stopping.wait(self._poll_seconds)
+                self._wait(self._poll_seconds)
                 continue
             is_behind = is_behind or step.head > step.block.number
             _report(step, is_behind=is_behind)

@@ -59,8 +59,6 @@ def build(
         if value is not None:
             _set(table, origins, dotted_key, OPTIONS.get(dotted_key, dotted_key), value)
     settings = read_table(Settings, table, Place((), origins))
-    if len(settings.node.urls) > 1:
-        translation.remarks.append("[node] urls has several entries: only the first is used")
     return replace(settings, remarks=tuple(translation.remarks))
 
 
