@@ -8,8 +8,8 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import Any, TypeVar
 
-from urllib3.exceptions import DecodeError, HTTPError
-from urllib3.exceptions import TimeoutError as ConnectTimeout
+from urllib3.exceptions import DecodeError, HTTPError, NewConnectionError
+from urllib3.exceptions import TimeoutError as LibraryTimeout
 
 from relay.chain import jsonrpc
 from relay.chain.calls import BATCH, BlockTag, ChainCalls
@@ -119,7 +119,9 @@ class Node(ChainCalls):
             answer = self._door().send(payload, limit, MOST_BYTES)
         except HttpStatus as status:
             answer = self._refusal_within(status, method)
-        except (TimeoutError, ConnectTimeout):
+        except NewConnectionError as error:  # which its library counts among the timeouts
+            raise NodeUnreachable(f"the node {self.url} cannot be reached: {_reason(error)}") from None
+        except (TimeoutError, LibraryTimeout):
             raise NodeTooSlow(f"the node {self.url} did not answer {method} within {limit:.3g} s") from None
         except TooManyBytes:
             raise AnswerTooLarge(
@@ -195,7 +197,9 @@ def _seconds(retry_after: str | None) -> float:
 def _reason(error: BaseException) -> str:
     """Return the operating system's word for a failed connection, found in the chain of causes."""
     seen: BaseException | None = error
-    while seen is not None:
+    for _ in range(10):
+        if seen is None:
+            break
         if isinstance(seen, OSError) and seen.strerror:
             return seen.strerror
         nested = getattr(seen, "reason", None) or next(

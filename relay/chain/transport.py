@@ -6,6 +6,7 @@ waits for it goes away in time and shuts the socket, which ends that thread too.
 """
 
 import base64
+import errno
 import http.client
 import socket
 import ssl
@@ -14,12 +15,13 @@ from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Future
 from contextlib import suppress
-from queue import SimpleQueue
+from queue import Empty, SimpleQueue
 from typing import Protocol
 
 import certifi
 import orjson
 from urllib3.connection import HTTPConnection, HTTPSConnection
+from urllib3.exceptions import ProtocolError
 
 from relay import __version__
 from relay.chain.urls import HttpTarget, http_target, socket_path
@@ -27,6 +29,7 @@ from relay.chain.urls import HttpTarget, http_target, socket_path
 _CHUNK = 1 << 18
 _MOST_ERROR_BYTES = 1 << 16
 _IDLE_CONNECTIONS = 32
+_IDLE_SECONDS = 30.0
 _HTTP_OK = 200
 
 
@@ -48,8 +51,11 @@ class BrokenOff(Exception):
     """The answer ends before its end."""
 
 
-class _Dropped(Exception):
-    """An idle connection had been closed by the node: nothing was answered."""
+class Dropped(ConnectionResetError):
+    """The node hung up without any answer: it had closed the connection while that was idle, or it closes all."""
+
+    def __init__(self) -> None:
+        super().__init__(errno.ECONNRESET, "it hung up without an answer")
 
 
 class Transport(Protocol):
@@ -176,9 +182,9 @@ class _Exchange:
                 answer = connection.exchange(self._payload, self._most_bytes)
             except BaseException as error:
                 connection.close()
-                if is_used and isinstance(error, _Dropped):
+                if is_used and isinstance(error, Dropped):
                     continue
-                raise (error.__cause__ or error) if isinstance(error, _Dropped) else error from None
+                raise
             with self._lock:
                 self._connection = None
             self._pool.put(connection)
@@ -195,7 +201,14 @@ class _Worker(threading.Thread):
 
     def run(self) -> None:
         while True:
-            self.jobs.get().carry_out()
+            try:
+                self.jobs.get(timeout=_IDLE_SECONDS).carry_out()
+            except Empty:
+                try:
+                    self._idle.remove(self)
+                except ValueError:
+                    continue  # someone has just taken it, and will hand it an exchange
+                return
             self._idle.append(self)
 
 
@@ -226,7 +239,7 @@ class WebConnection:
             self._connection.request("POST", self._path, payload, self._headers, preload_content=False)
             response = self._connection.getresponse()
         except (ConnectionResetError, BrokenPipeError) as error:  # http.client's RemoteDisconnected is one
-            raise _Dropped from error
+            raise Dropped from error
         if response.status != _HTTP_OK:
             body = response.read(_MOST_ERROR_BYTES, decode_content=True)
             raise HttpStatus(response.status, response.headers.get("Retry-After"), body)
@@ -237,7 +250,9 @@ class WebConnection:
                 size += len(chunk)
                 if size > most_bytes:
                     raise TooManyBytes
-        except (http.client.IncompleteRead, OSError) as error:
+        except TimeoutError:
+            raise
+        except (ProtocolError, http.client.HTTPException, OSError) as error:
             raise BrokenOff from error
         return b"".join(chunks)
 
@@ -274,9 +289,9 @@ class SocketConnection:
             self._socket.sendall(payload + b"\n")
             chunk = self._socket.recv(_CHUNK)
         except (ConnectionResetError, BrokenPipeError) as error:
-            raise _Dropped from error
+            raise Dropped from error
         if not chunk:
-            raise _Dropped from ConnectionResetError(104, "Connection reset by peer")
+            raise Dropped
         while True:
             if not chunk:
                 raise BrokenOff

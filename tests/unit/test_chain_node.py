@@ -132,7 +132,7 @@ def batch_answered(change: Any) -> Node:
         (lambda answers: [*answers[:2], {**answers[2], "id": None}], "missing"),
         (lambda answers: [*answers[:2], {**answers[2], "id": True}], "missing"),
         (lambda answers: [*answers[:2], "text"], "missing"),
-        (lambda answers: "text", "with no batch"),
+        (lambda _: "text", "with no batch"),
         (lambda answers: answers[0], "with no batch"),
     ],
 )

@@ -299,7 +299,9 @@ def test_new_blocks_are_heard_of_by_websocket(url: str) -> None:
     assert build(document("node.heads_url", url), FOLDER).node.heads_url == url
 
 
-@pytest.mark.parametrize("url", ["node", "http://node", "ws://", "ws://a:0", "ws://a:99999", "ws://a b", "ws://a/#b"])
+@pytest.mark.parametrize(
+    "url", ["node", "http://node", "ws://", "ws://a:0", "ws://a:99999", "ws://a b", "ws://a/#b"]
+)
 def test_new_blocks_are_not_heard_of_otherwise(url: str) -> None:
     assert "[node] heads_url: expected a ws:// or wss:// URL" in fault_of(document("node.heads_url", url))
 
@@ -310,7 +312,10 @@ def test_new_blocks_are_not_heard_of_otherwise(url: str) -> None:
 def test_passwords_are_in_no_text_of_the_settings() -> None:
     settings = build(
         {
-            "node": {"urls": [f"https://user:{PASSWORD}@node.example/{PASSWORD}?key={PASSWORD}"], "heads_url": f"wss://a:{PASSWORD}@b"},
+            "node": {
+                "urls": [f"https://user:{PASSWORD}@node.example/{PASSWORD}?key={PASSWORD}"],
+                "heads_url": f"wss://a:{PASSWORD}@b",
+            },
             "database": {"url": f"postgresql://user:{PASSWORD}@db.example:5433/relay?password={PASSWORD}"},
             "sentry": {"dsn": f"https://{PASSWORD}@sentry.example/1"},
         },
@@ -320,7 +325,10 @@ def test_passwords_are_in_no_text_of_the_settings() -> None:
     assert PASSWORD not in repr(settings) + str(settings)
 
 
-@given(st.sampled_from(["node.urls", "node.heads_url", "database.url", "sentry.dsn"]), st.text(max_size=5), st.booleans())
+SECRETS = ["node.urls", "node.heads_url", "database.url", "sentry.dsn"]
+
+
+@given(st.sampled_from(SECRETS), st.text(max_size=5), st.booleans())
 def test_passwords_are_in_no_error(dotted_key: str, rest: str, is_wrong_type: bool) -> None:
     value: object = f"nonsense://u:{PASSWORD}@{rest}"
     if is_wrong_type or dotted_key == "sentry.dsn":
