@@ -120,10 +120,13 @@ def _anchor(table: dict[str, dict[str, Any]], folder: Path) -> None:
     relay.setdefault("addresses_filepath", str(Settings().relay.addresses_filepath))
     for section, entry in keys(Settings).items():
         kind = entry.metadata["kind"]
+        given: object = table.get(section)
+        if not isinstance(given, dict):
+            continue
         for name, inner in keys(kind.settings).items():
-            value = table.get(section, {}).get(name)
+            value = given.get(name)
             if inner.metadata["is_path"] and isinstance(value, str) and value:
-                table[section][name] = str(folder / value)
+                given[name] = str(folder / value)
 
 
 def _from_environment(

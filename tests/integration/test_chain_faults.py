@@ -6,6 +6,8 @@ import socket
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -83,16 +85,16 @@ def cut(body: bytes) -> bytes:
         (lambda c, r: reply(c, cut(result(r, "0x1"))), NodeMisbehaved, "no JSON-RPC"),
         (lambda c, r: reply(c, result({"id": r["id"] + 1}, "0x1")), NodeMisbehaved, "was not asked"),
         (lambda c, r: reply(c, result(r, None)), NodeMisbehaved, "wrong shape"),
-        (lambda c, r: reply(c, b"", status="500 Oops"), NodeUnreachable, "HTTP status 500"),
-        (lambda c, r: reply(c, b"", status="301 Gone", headers="Location: /x\r\n"), NodeUnreachable, "status 301"),
+        (lambda c, _: reply(c, b"", status="500 Oops"), NodeUnreachable, "HTTP status 500"),
+        (lambda c, _: reply(c, b"", status="301 Gone", headers="Location: /x\r\n"), NodeUnreachable, "status 301"),
         (
-            lambda c, r: reply(c, b"x" * 40, headers="Content-Encoding: gzip\r\n"),
+            lambda c, _: reply(c, b"x" * 40, headers="Content-Encoding: gzip\r\n"),
             NodeMisbehaved,
             "broken compression",
         ),
-        (lambda c, r: c.sendall(b"SSH-2.0-OpenSSH_9.6\r\n\r\n"), NodeUnreachable, "cannot be reached"),
-        (lambda c, r: c.sendall(b"HTTP/1.1 999999 ?\r\n\r\n"), NodeUnreachable, "cannot be reached"),
-        (lambda c, r: c.shutdown(socket.SHUT_RDWR), NodeUnreachable, "hung up without an answer"),
+        (lambda c, _: c.sendall(b"SSH-2.0-OpenSSH_9.6\r\n\r\n"), NodeUnreachable, "cannot be reached"),
+        (lambda c, _: c.sendall(b"HTTP/1.1 999999 ?\r\n\r\n"), NodeUnreachable, "cannot be reached"),
+        (lambda c, _: c.shutdown(socket.SHUT_RDWR), NodeUnreachable, "hung up without an answer"),
     ],
 )
 def test_what_is_no_answer_is_named_in_one_sentence(behave: Behaviour, kind: type[ChainError], words: str) -> None:
@@ -143,7 +145,7 @@ def test_an_answer_of_absurd_size_is_not_read_to_its_end(is_compressed: bool) ->
 
 
 def test_https_to_what_speaks_no_tls_is_unreachable() -> None:
-    with BadServer(hang) as server, pytest.raises(NodeUnreachable, match="cannot be reached|did not answer"):
+    with BadServer(hang) as server, pytest.raises(NodeUnreachable, match="node https://127"):
         Node(server.url.replace("http:", "https:"), timeout=1).chain_id()
 
 
@@ -184,3 +186,62 @@ def test_threads_do_not_pile_up() -> None:
             with pytest.raises(NodeTooSlow):
                 node.chain_id()
         assert eventually(lambda: threading.active_count() < before + 5)
+
+
+def answering_by_socket(path: str, behave: Behaviour) -> socket.socket:
+    listener = socket.socket(socket.AF_UNIX)
+    listener.bind(path)
+    listener.listen()
+
+    def serve() -> None:
+        while True:
+            try:
+                connection, _ = listener.accept()
+            except OSError:
+                return
+            threading.Thread(target=attend, args=(connection,), daemon=True).start()
+
+    def attend(connection: socket.socket) -> None:
+        with connection, suppress(OSError):
+            while received := connection.recv(65536):
+                behave(connection, json.loads(received))
+
+    threading.Thread(target=serve, daemon=True).start()
+    return listener
+
+
+@pytest.mark.parametrize(
+    ("behave", "kind", "words"),
+    [
+        (hang, NodeTooSlow, r"did not answer eth_chainId within 0\.5 s"),
+        (lambda c, r: drip(c, b"[" + result(r, "0x1")), NodeTooSlow, "did not answer"),
+        (lambda c, r: (c.sendall(cut(result(r, "0x1"))), c.close()), NodeUnreachable, "broke off its answer"),
+        (lambda c, _: c.shutdown(socket.SHUT_RDWR), NodeUnreachable, "hung up without an answer"),
+        (lambda c, r: c.sendall(result({"id": 0}, r["id"])), NodeMisbehaved, "was not asked"),
+    ],
+)
+def test_a_socket_is_given_no_more_time_or_trust_than_http(
+    tmp_path: Path, behave: Behaviour, kind: type[ChainError], words: str
+) -> None:
+    path = tmp_path / "node.ipc"
+    with answering_by_socket(str(path), behave):
+        began = time.monotonic()
+        with pytest.raises(kind, match=words):
+            Node(f"ipc://{path}", timeout=0.5).chain_id()
+        assert time.monotonic() - began < 1.5
+
+
+def test_an_answer_in_pieces_comes_whole_by_socket_and_the_connection_is_used_again(tmp_path: Path) -> None:
+    path, connections = tmp_path / "node.ipc", set()
+
+    def behave(connection: socket.socket, request: Any) -> None:
+        connections.add(connection.fileno())
+        body = result(request, "0x2a")
+        for part in (body[:10], body[10:-1], body[-1:] + b"\n"):
+            connection.sendall(part)
+            time.sleep(0.02)
+
+    with answering_by_socket(str(path), behave):
+        node = Node(str(path), timeout=5)
+        assert [node.chain_id() for _ in range(3)] == [42] * 3
+    assert len(connections) == 1

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from relay.settings import Settings, SettingsError, build, environment_variables, load
@@ -418,6 +418,7 @@ documents = st.dictionaries(
 )
 
 
+@example({"relay": {"account": 5}})
 @given(documents)
 def test_any_document_gives_settings_or_one_sentence(table: dict[str, Any]) -> None:
     message = fault_or_none(table)
