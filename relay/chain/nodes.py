@@ -165,25 +165,28 @@ class Nodes(ChainCalls):
         member = self._used or self._choose()
         self._start_round_if_due()
         began = self._clock()
-        attempts = len(self._members)
+        patience, moves = self._patience(), len(self._members) - 1
         while True:
-            attempts -= 1
+            left = member.node.timeout - (self._clock() - began)
             try:
-                return act(member.node, self._patience(member))
+                return act(member.node, min(patience, max(left, PATIENCE_SECONDS)))
             except (NodeUnreachable, NodeMisbehaved) as error:
-                other = self._replace(member, str(error)) if attempts else None
-                if other is None:
-                    left = member.node.timeout - (self._clock() - began)
-                    if not isinstance(error, NodeTooSlow) or left < CHECK_SECONDS:
-                        raise
-                    # Nobody can stand in: it is given the time that was kept for others.
-                    return act(member.node, left)
-                member = other
+                other = self._replace(member, str(error)) if moves else None
+                if other is not None:
+                    member, patience = other, PATIENCE_SECONDS
+                    moves -= 1
+                elif (
+                    not isinstance(error, NodeTooSlow)
+                    or self._clock() - began + CHECK_SECONDS > member.node.timeout
+                ):
+                    raise
+                else:
+                    patience *= 3  # nobody can stand in at the moment, and what is asked for may take its time
 
-    def _patience(self, member: Member) -> float:
-        if all(other.fault is not None for other in self._members if other is not member):
-            return member.node.timeout
-        return min(PATIENCE_SECONDS, member.node.timeout)
+    def _patience(self) -> float:
+        """Return how long the first answer is waited for: all the time where no other node could be used ever."""
+        may_fail_over = any(not member.is_elsewhere for member in self._members if member is not self._used)
+        return PATIENCE_SECONDS if may_fail_over else self._members[0].node.timeout
 
     def _choose(self) -> Member:
         """Use the first of the nodes with the newest head, on the chain of the first that answers."""
