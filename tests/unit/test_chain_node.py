@@ -446,3 +446,10 @@ def test_a_forked_process_gets_a_connection_of_its_own() -> None:
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
     node.ping()
     assert len(made) == 1
+
+
+def test_the_filter_of_a_header_is_read_where_it_is_given() -> None:
+    assert node_with_result(block_object(7)).head().logs_bloom == b""
+    assert node_with_result({**block_object(7), "logsBloom": "0x" + "01" * 256}).head().logs_bloom == b"\x01" * 256
+    with pytest.raises(NodeMisbehaved, match="expected 256 bytes"):
+        node_with_result({**block_object(7), "logsBloom": "0x01"}).head()
