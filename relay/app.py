@@ -15,8 +15,9 @@ from relay.addresses import Address
 from relay.api.app import create_app
 from relay.api.gas import estimate_gas
 from relay.api.services import Services
+from relay.chain.heads import HeadWatcher
 from relay.chain.network import read_network
-from relay.chain.node import Node
+from relay.chain.nodes import Nodes
 from relay.chain.registry import registered_networks
 from relay.chain.relaying import Relaying
 from relay.index.finality import FinalityRule
@@ -47,9 +48,9 @@ class Unavailable(Exception):
     """Something the relay needs at its start is not there; the text is one sentence naming it."""
 
 
-def open_node(settings: Settings) -> Node:
-    """Return the node, having heard from it; raises ChainError."""
-    node = Node(settings.node.urls[0], timeout=settings.node.timeout_seconds)
+def open_node(settings: Settings) -> Nodes:
+    """Return the nodes, having heard from one of them; raises ChainError."""
+    node = Nodes(settings.node.urls, settings.node.timeout_seconds, settings.index.finality_depth)
     node.ping()
     return node
 
@@ -98,7 +99,7 @@ def forget_chain(settings: Settings) -> None:
 def build_index(
     settings: Settings,
     networks: tuple[Address, ...],
-    node: Node,
+    node: Nodes,
     stopping: threading.Event,
     open_connection: Callable[[str], Connection] = connect,
     longest_retry_seconds: float = LONGEST_RETRY_SECONDS,
@@ -118,17 +119,18 @@ def build_index(
         poll_seconds=settings.index.poll_seconds,
         stopping=stopping,
         find_networks=wanted,
+        wait=HeadWatcher(settings.node.heads_url, stopping).start().wait,
         process=process_name(),
         longest_retry_seconds=longest_retry_seconds,
     )
 
 
-def _registered(settings: Settings, node: Node) -> Callable[[], list[Address]] | None:
+def _registered(settings: Settings, node: Nodes) -> Callable[[], list[Address]] | None:
     registry = settings.relay.registry
     return None if registry is None else lambda: registered_networks(node, registry)
 
 
-def _indexer(settings: Settings, node: Node, writer: Writer, networks: Sequence[Address]) -> Indexer:
+def _indexer(settings: Settings, node: Nodes, writer: Writer, networks: Sequence[Address]) -> Indexer:
     options = Options(
         batch_blocks=settings.index.batch_blocks,
         finality_depth=settings.index.finality_depth,
@@ -154,7 +156,7 @@ def choose_network(settings: Settings, address: Address, *, is_wanted: bool) -> 
         writer.close()
 
 
-def require_network(node: Node, address: Address) -> None:
+def require_network(node: Nodes, address: Address) -> None:
     """Raise NotANetwork unless there is a currency network at an address."""
     read_network(node, address, first_block=0)
 
@@ -165,14 +167,14 @@ def relay_status(settings: Settings) -> RelayStatus:
         return StatusReader(pool).status()
 
 
-def verify(settings: Settings, node: Node, progress: Callable[[int], None]) -> tuple[Contents, list[Difference]]:
+def verify(settings: Settings, node: Nodes, progress: Callable[[int], None]) -> tuple[Contents, list[Difference]]:
     """Return what was compared with the chain, and all differences; raises StoreError, ChainError."""
     with closing(Pool(settings.database.url, size=1)) as pool, StateReader(pool).snapshot() as snapshot:
         contents = Contents.of(snapshot)
     return contents, list(Verifier(node, progress).differences(contents))
 
 
-def repair(settings: Settings, node: Node, network_ids: Sequence[int]) -> None:
+def repair(settings: Settings, node: Nodes, network_ids: Sequence[int]) -> None:
     """Have the events of networks read anew: by the index that is running, or here where none is.
 
     Raises:
@@ -202,7 +204,7 @@ def process_name() -> str:
     return f"{socket.gethostname()}:{os.getpid()}"
 
 
-def build_api(settings: Settings, node: Node, chain_id: int) -> Flask:
+def build_api(settings: Settings, node: Nodes, chain_id: int) -> Flask:
     """Return the REST API over graphs that follow the database from now on."""
     pool = Pool(settings.database.url, settings.database.pool_size, settings.database.wait_seconds)
     networks = Networks()

@@ -21,6 +21,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from relay.addresses import Address
+from relay.chain.errors import NodeTooSlow
 from relay.index.batching import BatchSize
 from relay.index.branching import Branching
 from relay.index.errors import REBUILD_ADVICE, Inconsistent, OtherChain
@@ -261,6 +262,10 @@ class Indexer:
                 stretch = fetch_stretch(
                     self._node, networks, first, last, unfinal_from, ancestor.hash, {head.number: head}
                 )
+            except NodeTooSlow:
+                # Asked again, later: a node that hangs must not be asked for ever less, a time-out each.
+                self._batch.refuse(last - first + 1)
+                raise
             except TOO_MUCH as refusal:
                 if first == last:
                     raise

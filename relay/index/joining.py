@@ -9,7 +9,7 @@ import logging
 from collections.abc import Callable, Sequence
 
 from relay.addresses import Address, to_checksum
-from relay.chain.errors import NotANetwork
+from relay.chain.errors import NodeTooSlow, NotANetwork
 from relay.index.batching import BatchSize
 from relay.index.errors import Inconsistent
 from relay.index.recording import record
@@ -225,6 +225,9 @@ class Joining:
             last = min(end, first + self._batch.blocks - 1)
             try:
                 stretch = fetch_stretch(self._node, [network.info.address], first, last, final, None)
+            except NodeTooSlow:
+                self._batch.refuse(last - first + 1)
+                raise
             except TOO_MUCH:
                 if first == last:
                     raise

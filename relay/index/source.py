@@ -7,13 +7,13 @@ from typing import Protocol
 
 from relay.addresses import Address
 from relay.chain.bloom import LogSieve
-from relay.chain.errors import ChainError, NodeRefused
+from relay.chain.errors import AnswerTooLarge, ChainError, NodeRefused
 from relay.chain.events import TOPICS, decode
 from relay.chain.wire import Log
 from relay.index.errors import Inconsistent
 from relay.model import Block, Event
 
-TOO_MUCH: tuple[type[ChainError], ...] = (NodeRefused,)
+TOO_MUCH: tuple[type[ChainError], ...] = (NodeRefused, AnswerTooLarge)
 """What a node says, each in its own words, where it limits the blocks or the logs of one answer."""
 
 _NONE: Mapping[int, Block] = MappingProxyType({})

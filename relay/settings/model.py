@@ -25,7 +25,7 @@ from relay.settings.reading import (
     read_table,
     suggestion,
 )
-from relay.settings.urls import is_database_url, is_host, is_node_url
+from relay.settings.urls import is_database_url, is_heads_url, is_host, is_node_url
 
 ANY_INTERFACE = "0.0.0.0"  # noqa: S104  what an operator asks for with an empty host
 _MAX_BLOCK = 2**63 - 1  # Postgres bigint
@@ -98,7 +98,10 @@ class RelaySettings:
 
 @dataclass(frozen=True, slots=True)
 class NodeSettings:
-    """[node]: the Ethereum node. ``urls`` may hold credentials and is not shown by repr."""
+    """[node]: the Ethereum nodes, the preferred ones first, and who of them tells of new blocks.
+
+    ``urls`` and ``heads_url`` may hold credentials and are not shown by repr. The timeout is a request's.
+    """
 
     urls: tuple[str, ...] = key(
         ListOf(Text("an http://, https:// or ipc:// URL", is_node_url), at_least=1),
@@ -106,6 +109,7 @@ class NodeSettings:
         secret=True,
     )
     timeout_seconds: float = key(Seconds(), 10.0)
+    heads_url: str = key(Text("a ws:// or wss:// URL", is_heads_url), "", secret=True)
 
 
 @dataclass(frozen=True, slots=True)
