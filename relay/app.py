@@ -4,6 +4,7 @@ import logging
 import socket
 import threading
 import time
+from collections.abc import Callable
 
 from flask import Flask
 
@@ -16,10 +17,10 @@ from relay.chain.network import read_network
 from relay.chain.node import Node
 from relay.chain.relaying import Relaying
 from relay.index.indexer import Indexer, Options
-from relay.index.service import IndexService
+from relay.index.service import LONGEST_RETRY_SECONDS, IndexService
 from relay.model import NetworkInfo
 from relay.settings import GasPriceMethod, RestSettings, Settings
-from relay.store.connection import Pool
+from relay.store.connection import Connection, Pool, connect
 from relay.store.migrate import migrate, require_current
 from relay.store.reading import EventReader, FeedListener, StateReader
 from relay.store.writing import Writer
@@ -85,9 +86,17 @@ def forget_chain(settings: Settings) -> None:
 
 
 def build_index(
-    settings: Settings, networks: tuple[Address, ...], node: Node, stopping: threading.Event
+    settings: Settings,
+    networks: tuple[Address, ...],
+    node: Node,
+    stopping: threading.Event,
+    open_connection: Callable[[str], Connection] = connect,
+    longest_retry_seconds: float = LONGEST_RETRY_SECONDS,
 ) -> IndexService:
-    """Return the index of some networks, its schema brought up to date; raises StoreError."""
+    """Return the index of some networks, its schema brought up to date; raises StoreError.
+
+    ``open_connection`` makes the connections that write, ``longest_retry_seconds`` bounds the wait between attempts.
+    """
     for name in migrate(settings.database.url):
         logger.info("brought the database schema up to date: %s", name)
     options = Options(
@@ -100,10 +109,11 @@ def build_index(
         return read_network(node, address, first_block)
 
     return IndexService(
-        open_writer=lambda: Writer(settings.database.url),
+        open_writer=lambda: Writer(settings.database.url, open_connection),
         make_indexer=lambda writer: Indexer(node, writer, networks, read, options),
         poll_seconds=settings.index.poll_seconds,
         stopping=stopping,
+        longest_retry_seconds=longest_retry_seconds,
     )
 
 

@@ -15,8 +15,11 @@ logger = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
+LONGEST_RETRY_SECONDS = 15.0
+"""How long the index waits at most before it tries again what failed."""
+
 _STANDBY_SECONDS = 1.0
-_FIRST_RETRY_SECONDS, _LONGEST_RETRY_SECONDS = 0.5, 15.0
+_FIRST_RETRY_SECONDS = 0.5
 
 
 class IndexService:
@@ -28,12 +31,14 @@ class IndexService:
         make_indexer: Callable[[Writer], Indexer],
         poll_seconds: float,
         stopping: threading.Event,
+        longest_retry_seconds: float = LONGEST_RETRY_SECONDS,
     ) -> None:
         """Prepare; nothing is opened yet. ``poll_seconds`` is how often the head is asked for."""
         self._open_writer = open_writer
         self._make_indexer = make_indexer
         self._poll_seconds = poll_seconds
         self._stopping = stopping
+        self._longest_retry_seconds = longest_retry_seconds
         self._retry_seconds = _FIRST_RETRY_SECONDS
 
     def run(self) -> None:
@@ -103,7 +108,7 @@ class IndexService:
     def _wait_out(self, error: Exception) -> None:
         logger.warning("waiting %g s: %s", self._retry_seconds, error)
         self._stopping.wait(self._retry_seconds)
-        self._retry_seconds = min(self._retry_seconds * 2, _LONGEST_RETRY_SECONDS)
+        self._retry_seconds = min(self._retry_seconds * 2, self._longest_retry_seconds)
 
 
 def _report(step: Step, *, is_behind: bool) -> None:

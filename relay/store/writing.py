@@ -5,7 +5,7 @@ gone together, so a second index process that takes over can never meet a late w
 """
 
 import io
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 
 from psycopg2.extras import execute_values
@@ -44,9 +44,9 @@ _EVENT_COLUMNS = (
 class Writer:
     """A connection for writing chain state, of which only one in the whole database can hold the lock."""
 
-    def __init__(self, url: str) -> None:
-        """Connect; raises DatabaseUnreachable."""
-        self._connection: Connection = connect(url)
+    def __init__(self, url: str, open_connection: Callable[[str], Connection] = connect) -> None:
+        """Connect; raises DatabaseUnreachable. ``open_connection`` makes the connection that writes."""
+        self._connection: Connection = open_connection(url)
 
     def try_lock(self) -> bool:
         """Become the writer if nobody else is; the lock is kept until the connection ends."""

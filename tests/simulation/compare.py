@@ -1,0 +1,248 @@
+"""What must be equal: databases, graphs and contracts; and what every single state must hold by itself."""
+
+import hashlib
+import threading
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import closing
+from dataclasses import dataclass
+from typing import Any
+
+import psycopg2
+from psycopg2 import sql
+
+from graph.trustline import Trustline
+from relay.addresses import Address
+from relay.store.connection import connect
+from relay.store.errors import StoreError
+from relay.sync.networks import Networks
+
+NOT_CHAIN_STATE = {
+    "schema_migrations",
+    "feed",
+    "feed_horizon",
+    "withdrawn_events",
+    "index_status",
+    "followers",
+}
+"""Tables that tell how the database came to be as it is, not what the chain is."""
+
+SERIAL = {"id", "network_id"}
+"""Columns that depend on the order in which rows were written."""
+
+Accounts = dict[tuple[Address, Address, Address], tuple[Any, ...]]
+Dump = dict[str, list[tuple[Any, ...]]]
+GraphState = dict[Address, tuple[bool, tuple[Trustline, ...], tuple[Address, ...]]]
+
+
+def dump(url: str, kept_from: int) -> Dump:
+    """Return all rows of chain state, without serial ids, in an order of their own.
+
+    Headers of blocks without events count from block ``kept_from`` on: how many older ones there still are depends
+    on how high the chain has ever been.
+    """
+    with closing(connect(url)) as connection, connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT table_name::text, array_agg(column_name::text ORDER BY column_name::text) "
+            "FROM information_schema.columns WHERE table_schema = current_schema() GROUP BY 1"
+        )
+        tables = {table: columns for table, columns in cursor.fetchall() if table not in NOT_CHAIN_STATE}
+        found = {table: _rows(cursor, table, columns, kept_from) for table, columns in sorted(tables.items())}
+    assert {"events", "trustlines", "networks", "blocks", "cursor"} <= found.keys()
+    return found
+
+
+def _rows(cursor: Any, table: str, columns: Sequence[str], kept_from: int) -> list[tuple[Any, ...]]:
+    wanted = [sql.SQL("t.{}").format(sql.Identifier(column)) for column in columns if column not in SERIAL]
+    source = sql.SQL("{} t").format(sql.Identifier(table))
+    if "network_id" in columns:
+        wanted.insert(0, sql.SQL("n.address"))
+        source += sql.SQL(" LEFT JOIN networks n ON n.id = t.network_id")
+    condition = sql.SQL("")
+    if table == "blocks":
+        condition = sql.SQL(" WHERE number >= {} OR EXISTS (SELECT FROM events WHERE block_number = number)").format(
+            sql.Literal(kept_from)
+        )
+    cursor.execute(sql.SQL("SELECT {} FROM {}{}").format(sql.SQL(", ").join(wanted), source, condition))
+    return sorted(cursor.fetchall(), key=repr)
+
+
+def differences(one: Dump, other: Dump, names: tuple[str, str]) -> str:
+    """Return what is in one dump only, in words; nothing if they are equal."""
+    lines = []
+    for table in sorted(one.keys() | other.keys()):
+        here, there = one.get(table, []), other.get(table, [])
+        if here == there:
+            continue
+        for name, rows, counterpart in ((names[0], here, there), (names[1], there, here)):
+            only = [row for row in rows if row not in counterpart]
+            lines.append(f"{table}: {len(rows)} rows in {name}, {len(only)} of them only there")
+            lines += [f"    {_shown(row)}" for row in only[:8]]
+        if len(lines) == 0 or sorted(map(repr, here)) != sorted(map(repr, there)):
+            continue
+        lines.append(f"{table}: the rows differ in type only")
+    return "\n".join(lines)
+
+
+def graphs(networks: Networks) -> GraphState:
+    """Return everything that a process's graphs hold."""
+    found: GraphState = {}
+    for address in networks.addresses():
+        with networks.reading(address) as graph:
+            lines = tuple(sorted(graph.trustlines(), key=lambda line: line.pair))
+            found[address] = (graph.is_frozen, lines, tuple(sorted(graph.users)))
+    return found
+
+
+def accounts(state: GraphState) -> Accounts:
+    """Return every trustline from both its sides, in the shape of the contract's getAccount."""
+    found: Accounts = {}
+    for network, (is_frozen, lines, _) in state.items():
+        for line in lines:
+            for user in line.pair:
+                view = line.seen_by(user)
+                found[network, user, view.other] = (
+                    view.given,
+                    view.received,
+                    view.rate_given,
+                    view.rate_received,
+                    view.is_frozen or is_frozen,
+                    line.mtime,
+                    view.balance,
+                )
+    return comparable(found)
+
+
+def comparable(found: Accounts) -> Accounts:
+    """Leave out the mtime of balances of zero: events do not tell whether closing forgot it, and it says nothing."""
+    return {key: account if account[6] else (*account[:5], 0, 0) for key, account in found.items()}
+
+
+@dataclass(frozen=True)
+class Sample:
+    """What one look at the database saw: the cursor's block, and a digest of every row of chain state."""
+
+    number: int
+    hash: bytes
+    networks: frozenset[Address]
+    digest: str
+
+
+class Sampler:
+    """Looks at the database again and again, and holds every state it sees to what must be true of each."""
+
+    def __init__(self, url: Callable[[], str], pause: float = 0.25) -> None:
+        self._url, self._pause = url, pause
+        self._stopping = threading.Event()
+        self._samples: list[Sample] = []
+        self._fault: BaseException | None = None
+        self._seen: dict[tuple[bytes, frozenset[Address]], str] = {}
+        self.taken = 0
+        self._thread = threading.Thread(target=self._run, daemon=True)
+        self._thread.start()
+
+    def require_consistent(self, known: Iterable[bytes]) -> None:
+        """Raise AssertionError if a state was seen that is none of the chain's, which had the ``known`` blocks."""
+        if self._fault is not None:
+            raise AssertionError(f"a reader saw an inconsistent state: {self._fault}") from self._fault
+        hashes = set(known)
+        samples, self._samples = self._samples, []
+        for sample in samples:
+            assert sample.hash in hashes, f"a reader saw block {sample.number} with a hash that was never there"
+            key = sample.hash, sample.networks
+            assert self._seen.setdefault(key, sample.digest) == sample.digest, (
+                f"readers saw two different states after block {sample.number} 0x{sample.hash.hex()}"
+            )
+
+    def stop(self) -> None:
+        """Look no more."""
+        self._stopping.set()
+        self._thread.join()
+
+    def _run(self) -> None:
+        while not self._stopping.wait(self._pause):
+            try:
+                with closing(connect(self._url())) as connection:
+                    connection.set_session(isolation_level="REPEATABLE READ", readonly=True)
+                    with connection.cursor() as cursor:
+                        sample = look(cursor)
+            except (StoreError, psycopg2.OperationalError, psycopg2.InterfaceError, psycopg2.errors.UndefinedTable):
+                continue
+            except BaseException as fault:
+                self._fault = fault
+                return
+            if sample is not None:
+                self._samples.append(sample)
+                self.taken += 1
+
+
+def look(cursor: Any) -> Sample | None:
+    """Return what one snapshot of the database holds, None before anything is indexed.
+
+    Raises:
+        AssertionError: if it contradicts itself.
+
+    """
+    cursor.execute("SELECT block_number, block_hash FROM cursor")
+    row = cursor.fetchone()
+    if row is None:
+        return None
+    number, block_hash = row
+    cursor.execute("SELECT hash FROM blocks WHERE number = %s", (number,))
+    assert cursor.fetchone() == (block_hash,), f"the cursor's block {number} is not among the blocks"
+    cursor.execute("SELECT max(number) FROM blocks")
+    assert cursor.fetchone() == (number,), f"there are blocks above the cursor's, {number}"
+    cursor.execute("SELECT count(*) FROM events e LEFT JOIN blocks b ON b.number = e.block_number WHERE b.number IS NULL")
+    assert cursor.fetchone() == (0,), "there are events without a block"
+    cursor.execute(
+        "SELECT n.address, e.type::text, e.sender, e.receiver, e.value, e.given, e.received, e.rate_given, "
+        "e.rate_received, e.is_frozen, b.timestamp, b.hash, e.transaction_hash "
+        "FROM events e JOIN blocks b ON b.number = e.block_number JOIN networks n ON n.id = e.network_id "
+        "ORDER BY e.block_number, e.log_index"
+    )
+    events = cursor.fetchall()
+    cursor.execute(
+        "SELECT n.address, t.lower, t.higher, t.balance, t.given, t.received, t.rate_given, t.rate_received, "
+        "t.is_frozen, t.mtime FROM trustlines t JOIN networks n ON n.id = t.network_id"
+    )
+    stored = {row[:3]: row[3:] for row in cursor.fetchall()}
+    replayed = replay(events)
+    assert stored == replayed, "trustlines are not what the events make of them: " + unlike(stored, replayed)
+    cursor.execute("SELECT address, is_frozen FROM networks ORDER BY address")
+    networks = cursor.fetchall()
+    digest = hashlib.sha256(repr((events, sorted(stored.items()), networks)).encode()).hexdigest()
+    return Sample(number, block_hash, frozenset(address for address, _ in networks), digest)
+
+
+def replay(events: Iterable[tuple[Any, ...]]) -> dict[tuple[bytes, bytes, bytes], tuple[Any, ...]]:
+    """Return the trustlines that events leave, by network and users, told anew from the rules of the contract."""
+    lines: dict[tuple[bytes, bytes, bytes], tuple[Any, ...]] = {}
+    nothing = (0, 0, 0, 0, 0, False, 0)
+    for network, kind, sender, receiver, value, given, received, rate_given, rate_received, frozen, at, *_ in events:
+        if kind not in ("TrustlineUpdate", "BalanceUpdate"):
+            continue
+        is_lower = sender < receiver
+        key = (network, *((sender, receiver) if is_lower else (receiver, sender)))
+        before = lines.get(key, nothing)
+        if kind == "BalanceUpdate":
+            after = (value if is_lower else -value, *before[1:6], at)
+        else:
+            terms = (given, received, rate_given, rate_received)
+            if not is_lower:
+                terms = (received, given, rate_received, rate_given)
+            after = (before[0], *terms, frozen, before[6])
+        if not any(after[:5]):
+            after = nothing
+            if key not in lines:
+                continue
+        lines[key] = after
+    return lines
+
+
+def unlike(one: Mapping[Any, Any], other: Mapping[Any, Any]) -> str:
+    """Return some of the entries that differ, in words."""
+    keys = [key for key in one.keys() | other.keys() if one.get(key) != other.get(key)]
+    return "; ".join(f"{_shown(key)}: {one.get(key)} / {other.get(key)}" for key in keys[:5])
+
+
+def _shown(row: Sequence[Any]) -> str:
+    return "(" + ", ".join(value.hex()[:12] if isinstance(value, bytes) else str(value) for value in row) + ")"
