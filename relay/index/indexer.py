@@ -203,7 +203,10 @@ class Indexer:
             if number > head.number:
                 continue
             block = self._node.block(number)
-            if block is not None and block.hash == transaction.block_hash(number):
+            if block is None:
+                # Not a sign of another chain: a node that has lost its headers must not stop the index for good.
+                raise Inconsistent(f"the node has no header of block {number}, which is below its head")
+            if block.hash == transaction.block_hash(number):
                 logger.warning("blocks %d to %d were replaced", number + 1, position.number)
                 return CursorPosition(number, block.hash, block.timestamp)
         raise PastFinality(
