@@ -12,6 +12,9 @@ from relay.model import NetworkInfo
 
 logger = logging.getLogger(__name__)
 
+_INTERNAL_ERROR = -32603
+"""The JSON-RPC code of a node's own trouble."""
+
 BEACON_SLOT = 0xA3F0AD74E5423AEBFD80D3EF4346578335A9A72AEAEE59FF6CB3582B35133D50
 """Where a proxy keeps the address of its beacon (EIP-1967)."""
 
@@ -126,6 +129,8 @@ def _call(
     try:
         return abi.decode_result(entry, node.call(network, abi.encode_call(entry, arguments), block))
     except NodeRefused as refusal:
+        if refusal.code == _INTERNAL_ERROR:
+            raise  # the node's own trouble says nothing of the contract
         reason = refusal.message
     except ValueError as problem:
         reason = str(problem)
