@@ -10,10 +10,10 @@ from pathlib import Path
 
 from relay.devnet.anvil import install_anvil, tools_directory
 from relay.devnet.errors import DevnetError
-from tests.simulation.simulation import Failure, simulation
+from tests.simulation.simulation import Failure, WorldLost, simulation
 
-ROUNDS = 40
-"""How many rounds a world lasts; with longer chains a round only takes longer."""
+ROUNDS = 25
+"""How many rounds a world lasts: anvil keeps the states of some hundred blocks, and fresh ones are more various."""
 
 
 def main() -> int:
@@ -33,6 +33,8 @@ def main() -> int:
         except Failure as failure:
             print(failure, file=sys.stderr)
             return 1
+        except WorldLost as lost:
+            print(f"  {lost}", flush=True)
         except DevnetError as error:
             print(f"make soak: {error}", file=sys.stderr)
             return 2

@@ -2,7 +2,7 @@
 
 import hashlib
 import threading
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from typing import Any
@@ -26,8 +26,8 @@ NOT_CHAIN_STATE = {
 }
 """Tables that tell how the database came to be as it is, not what the chain is."""
 
-SERIAL = {"id", "network_id"}
-"""Columns that depend on the order in which rows were written."""
+NOT_COMPARED = {"id", "network_id", "first_block"}
+"""Columns that depend on the order in which rows were written, or (the last one) on what a node could tell."""
 
 Accounts = dict[tuple[Address, Address, Address], tuple[Any, ...]]
 Dump = dict[str, list[tuple[Any, ...]]]
@@ -52,7 +52,7 @@ def dump(url: str, kept_from: int) -> Dump:
 
 
 def _rows(cursor: Any, table: str, columns: Sequence[str], kept_from: int) -> list[tuple[Any, ...]]:
-    wanted = [sql.SQL("t.{}").format(sql.Identifier(column)) for column in columns if column not in SERIAL]
+    wanted = [sql.SQL("t.{}").format(sql.Identifier(column)) for column in columns if column not in NOT_COMPARED]
     source = sql.SQL("{} t").format(sql.Identifier(table))
     if "network_id" in columns:
         wanted.insert(0, sql.SQL("n.address"))
@@ -119,39 +119,43 @@ def comparable(found: Accounts) -> Accounts:
 
 @dataclass(frozen=True)
 class Sample:
-    """What one look at the database saw: the cursor's block, and a digest of every row of chain state."""
+    """What one look at database or graphs saw: the block it stands at, the networks there, and digests of it all.
+
+    ``graphs`` is a digest of what graphs hold, ``rows`` one of the events as well; graphs have none.
+    """
 
     number: int
     hash: bytes
     networks: frozenset[Address]
-    digest: str
+    graphs: str
+    rows: str | None
 
 
 class Sampler:
-    """Looks at the database again and again, and holds every state it sees to what must be true of each."""
+    """Looks at database and graphs again and again, and holds every state it sees to what must be true of each."""
 
-    def __init__(self, url: Callable[[], str], pause: float = 0.25) -> None:
-        self._url, self._pause = url, pause
+    def __init__(self, url: str, networks: Networks, pause: float = 0.25) -> None:
+        self._url, self._networks, self._pause = url, networks, pause
         self._stopping = threading.Event()
         self._samples: list[Sample] = []
         self._fault: BaseException | None = None
-        self._seen: dict[tuple[bytes, frozenset[Address]], str] = {}
+        self._seen: dict[tuple[str, bytes, frozenset[Address]], str] = {}
         self.taken = 0
         self._thread = threading.Thread(target=self._run, daemon=True)
         self._thread.start()
 
-    def require_consistent(self, known: Iterable[bytes]) -> None:
+    def require_consistent(self, known: Container[bytes]) -> None:
         """Raise AssertionError if a state was seen that is none of the chain's, which had the ``known`` blocks."""
         if self._fault is not None:
             raise AssertionError(f"a reader saw an inconsistent state: {self._fault}") from self._fault
-        hashes = set(known)
         samples, self._samples = self._samples, []
         for sample in samples:
-            assert sample.hash in hashes, f"a reader saw block {sample.number} with a hash that was never there"
-            key = sample.hash, sample.networks
-            assert self._seen.setdefault(key, sample.digest) == sample.digest, (
-                f"readers saw two different states after block {sample.number} 0x{sample.hash.hex()}"
-            )
+            assert sample.hash in known, f"a reader saw block {sample.number} with a hash that was never there"
+            for kind, digest in (("graphs", sample.graphs), ("rows", sample.rows)):
+                key = kind, sample.hash, sample.networks
+                assert digest is None or self._seen.setdefault(key, digest) == digest, (
+                    f"readers saw two different {kind} after block {sample.number} 0x{sample.hash.hex()}"
+                )
 
     def stop(self) -> None:
         """Look no more."""
@@ -161,18 +165,40 @@ class Sampler:
     def _run(self) -> None:
         while not self._stopping.wait(self._pause):
             try:
-                with closing(connect(self._url())) as connection:
+                self._keep(look_at_graphs(self._networks))
+                with closing(connect(self._url)) as connection:
                     connection.set_session(isolation_level="REPEATABLE READ", readonly=True)
                     with connection.cursor() as cursor:
-                        sample = look(cursor)
-            except (StoreError, psycopg2.OperationalError, psycopg2.InterfaceError, psycopg2.errors.UndefinedTable):
+                        self._keep(look(cursor))
+            except (StoreError, psycopg2.OperationalError, psycopg2.InterfaceError):
                 continue
             except BaseException as fault:
                 self._fault = fault
                 return
-            if sample is not None:
-                self._samples.append(sample)
-                self.taken += 1
+
+    def _keep(self, sample: Sample | None) -> None:
+        if sample is not None:
+            self._samples.append(sample)
+            self.taken += 1
+
+
+def look_at_graphs(networks: Networks) -> Sample | None:
+    """Return what a process's graphs hold, None if they changed meanwhile or hold nothing yet."""
+    before = networks.block
+    state = graphs(networks)
+    if before is None or networks.block != before:
+        return None
+    found = {address: (frozen, sorted(map(_fields, lines))) for address, (frozen, lines, _) in state.items()}
+    return Sample(before.number, before.hash, frozenset(found), _digest(sorted(found.items())), None)
+
+
+def _fields(line: Trustline) -> tuple[Any, ...]:
+    terms = (line.given, line.received, line.rate_given, line.rate_received, line.is_frozen)
+    return (line.lower, line.higher, line.balance, *terms, line.mtime)
+
+
+def _digest(what: object) -> str:
+    return hashlib.sha256(repr(what).encode()).hexdigest()
 
 
 def look(cursor: Any) -> Sample | None:
@@ -209,8 +235,12 @@ def look(cursor: Any) -> Sample | None:
     assert stored == replayed, "trustlines are not what the events make of them: " + unlike(stored, replayed)
     cursor.execute("SELECT address, is_frozen FROM networks ORDER BY address")
     networks = cursor.fetchall()
-    digest = hashlib.sha256(repr((events, sorted(stored.items()), networks)).encode()).hexdigest()
-    return Sample(number, block_hash, frozenset(address for address, _ in networks), digest)
+    held = {address: (is_frozen, []) for address, is_frozen in networks}
+    for (address, *pair), values in sorted(stored.items()):
+        if any(values[:5]):
+            held[address][1].append((*pair, *values))
+    rows = _digest((events, sorted(stored.items()), networks))
+    return Sample(number, block_hash, frozenset(held), _digest(sorted(held.items())), rows)
 
 
 def replay(events: Iterable[tuple[Any, ...]]) -> dict[tuple[bytes, bytes, bytes], tuple[Any, ...]]:

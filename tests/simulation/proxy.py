@@ -148,8 +148,10 @@ class _Handler(BaseHTTPRequestHandler):
             return
         request = json.loads(body)
         if fault is not None:
-            request = _ask_otherwise(fault, request, size, self._head)
-            body = json.dumps(request).encode()
+            otherwise = _ask_otherwise(fault, request, size, self._head, self._number_of)
+            if otherwise != request:
+                self.proxy.count(fault)
+            request, body = otherwise, json.dumps(otherwise).encode()
         answer = self._ask(body)
         if fault is not None:
             spoilt = _spoil(fault, request, answer, size)
@@ -185,6 +187,11 @@ class _Handler(BaseHTTPRequestHandler):
         answer = self._ask(b'{"jsonrpc": "2.0", "id": 0, "method": "eth_blockNumber", "params": []}')
         return int(json.loads(answer)["result"], 16)
 
+    def _number_of(self, block_hash: str) -> int:
+        question = {"jsonrpc": "2.0", "id": 0, "method": "eth_getBlockByHash", "params": [block_hash, False]}
+        block = json.loads(self._ask(json.dumps(question).encode()))["result"]
+        return 0 if block is None else int(block["number"], 16)
+
     def _answer(self, body: bytes, status: int, headers: dict[str, str], claimed: int | None = None) -> None:
         self.send_response(status)
         self.send_header("Content-Type", "application/json")
@@ -206,7 +213,9 @@ class _Handler(BaseHTTPRequestHandler):
             self.wfile.write(bytes([byte]))
 
 
-def _ask_otherwise(fault: NodeFault, request: Any, size: int, head: Callable[[], int]) -> Any:
+def _ask_otherwise(
+    fault: NodeFault, request: Any, size: int, head: Callable[[], int], number_of: Callable[[str], int]
+) -> Any:
     """Change a request so that the node answers as one that is behind would."""
     if fault not in (NodeFault.HEAD_BACK, NodeFault.LAGGING, NodeFault.LATE_LOGS):
         return request
@@ -220,6 +229,10 @@ def _ask_otherwise(fault: NodeFault, request: Any, size: int, head: Callable[[],
                 parameters[0] = hex(behind)
             elif fault is NodeFault.LAGGING and tag.startswith("0x") and int(tag, 16) > behind:
                 parameters[0] = hex(2**40)
+        elif method == "eth_getLogs" and fault is not NodeFault.HEAD_BACK and "blockHash" in parameters[0]:
+            # A node that is behind knows only that it does not know this block.
+            if number_of(parameters[0]["blockHash"]) > behind:
+                parameters[0] = {**parameters[0], "blockHash": "0x" + "f" * 64}
         elif method == "eth_getLogs" and fault is not NodeFault.HEAD_BACK and "toBlock" in parameters[0]:
             criteria = parameters[0]
             last = criteria["toBlock"]

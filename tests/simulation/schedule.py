@@ -67,7 +67,9 @@ class Standby:
 
 @dataclass(frozen=True)
 class AddNetwork:
-    """A network is put into the address file."""
+    """A network is put into the address file, and the index that reads it is killed on the way."""
+
+    trap: Trap
 
 
 @dataclass(frozen=True)
@@ -106,7 +108,8 @@ class Drawing:
         chance = random.Random(f"{self._seed}/round/{number}")
         troubles: list[Step] = [self._reorg(chance) for _ in range(chance.choice((2, 3, 3)))]
         if number == 3:
-            troubles.append(AddNetwork())
+            trap = Trap(Act.DIE, chance.choice(list(Side)), None, chance.randint(1, 60))
+            troubles.append(AddNetwork(trap))
         troubles += [self._kill(number, chance)]
         if number % 4 != 1:
             fault = self._database_faults[(number + self._seed) % len(self._database_faults)]

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import singledispatchmethod
+from itertools import count
 from pathlib import Path
 from urllib.parse import parse_qs, quote, urlsplit
 
@@ -24,7 +25,7 @@ from relay.store.reading import FeedListener, StateReader
 from relay.sync.follower import Follower
 from relay.sync.networks import Networks
 from tests.simulation import compare
-from tests.simulation.faults import DatabaseFault, NodeFault
+from tests.simulation.faults import Act, DatabaseFault, NodeFault, Side, Trap
 from tests.simulation.harness import IndexProcesses
 from tests.simulation.proxy import DatabaseProxy, NodeProxy, wait_until
 from tests.simulation.schedule import (
@@ -41,7 +42,7 @@ from tests.simulation.schedule import (
     Standby,
     Step,
 )
-from tests.simulation.world import GENESIS, Network, World
+from tests.simulation.world import GENESIS, Network, Way, World
 from tests.support.indexing import load_networks, synchronise
 
 FINALITY_DEPTH = 128
@@ -72,6 +73,10 @@ STATEMENTS = (
 
 class Failure(AssertionError):
     """A promise was broken; the text says by what and how to see it again."""
+
+
+class WorldLost(Exception):
+    """The chain of this simulation cannot be used any more, by no fault of the index."""
 
 
 @dataclass
@@ -137,7 +142,7 @@ class Simulation:
         )
         self._follower.start()
         self._closing.callback(self._follower.stop)
-        self._sampler = compare.Sampler(lambda: self.direct_url)
+        self._sampler = compare.Sampler(self.direct_url, self.networks)
         self._closing.callback(self._sampler.stop)
         self._database_trouble_until: tuple[float, Callable[[], None]] | None = None
 
@@ -156,19 +161,52 @@ class Simulation:
     def run_round(self, number: int) -> Round:
         """Run one round; raises Failure."""
         drawn = self.drawing.round(number)
+        self.run(drawn)
+        self.tally.rounds += 1
+        self._count()
+        return drawn
+
+    def run(self, drawn: Round) -> None:
+        """Run the steps of a round, end their causes and compare everything; raises Failure."""
         with self._failures_in_full(drawn):
-            if not self.index.alive():
-                self._start(Kill(None, 2000))
+            self._revive()
             for at, step in enumerate(drawn.steps):
                 self._end_trouble_in_time()
-                self._carry_out(step, random.Random(f"{self.seed}/{number}/{at}"))
+                self._carry_out(step, random.Random(f"{self.seed}/{drawn.number}/{at}"))
                 self._revive()
             self._heal()
             self._require_caught_up()
             self._require_equal()
-        self.tally.rounds += 1
-        self._count()
-        return drawn
+
+    def kill_everywhere(self, batch_blocks: int = 2000) -> int:
+        """Kill an index at every point it passes while it undoes blocks and writes others; return at how many.
+
+        It begins anew each time, with other blocks to undo, and dies one point further on, until it lives.
+        """
+        for ordinal in count(1):
+            side = Side.BEFORE if ordinal % 2 else Side.AFTER
+            trap = Trap(Act.DIE, side, None, (ordinal + 1) // 2)
+            steps = (Kill(trap, batch_blocks), Reorg(Way.ROLLBACK, 4, 4, 5), Pause(0.0))
+            drawn = Round(ordinal, steps)
+            with self._failures_in_full(drawn):
+                self.index.kill()
+                self._carry_out(steps[1], random.Random(f"{self.seed}/everywhere/{ordinal}"))
+                self._start(Kill(trap, batch_blocks))
+                wanted = self.world.head, self.world.head_hash
+                assert wait_until(
+                    lambda: not self.index.alive() or self._stored_block() == wanted, CATCH_UP_SECONDS
+                ), "the index neither met the trap nor reached the head"
+                self._look()
+            # What is left after the last commit is only how the process waits.
+            if self.index.alive() and ordinal % 2 == 0:
+                self.run(Round(0, ()))
+                self._count()
+                return ordinal - 2
+        raise AssertionError
+
+    def _look(self) -> None:
+        with closing(connect(self.direct_url)) as connection, connection.cursor() as cursor:
+            compare.look(cursor)
 
     def close(self) -> None:
         """End everything."""
@@ -179,12 +217,20 @@ class Simulation:
         try:
             yield
         except Exception as error:
+            if not self._world_is_intact():
+                raise WorldLost(f"seed {self.seed}: anvil has forgotten its contracts, in {what}") from error
             raise Failure(
                 f"seed {self.seed}, in {what}\n"
                 f"{type(error).__name__}: {error}\n"
                 f"again: make soak SEED={self.seed}\n"
                 f"the index's log ends:\n{self.index.tail()}"
             ) from error
+
+    def _world_is_intact(self) -> bool:
+        try:
+            return self.world.is_intact()
+        except Exception:
+            return False
 
     @singledispatchmethod
     def _carry_out(self, step: Step, chance: random.Random) -> None:
@@ -228,7 +274,7 @@ class Simulation:
             self._served.append(self.world.added)
             self._write_addresses()
             self.index.kill()
-            self._start(Kill(None, 17))
+            self._start(Kill(step.trap, 17))
 
     @_carry_out.register
     def _(self, step: DatabaseTrouble, chance: random.Random) -> None:

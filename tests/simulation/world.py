@@ -23,7 +23,7 @@ from relay.devnet.anvil import Anvil
 from relay.devnet.deploy import NetworkTerms, deploy_network
 
 GENESIS = 1_700_000_000
-PEOPLE = 6
+PEOPLE = 8
 GAS = 1_500_000
 BLOCK_GAS = 10**9
 RATES = (0, 0, 100, 500, 2000)
@@ -177,6 +177,11 @@ class World:
             if any(account[:4]) or account[6]:
                 found[network.address, one, other] = account
         return found
+
+    def is_intact(self) -> bool:
+        """Say whether the node still knows its contracts: anvil keeps the states of some hundred blocks only."""
+        addresses = [network.address for network in (*self.networks, self.added)]
+        return all(len(code) > 2 for code in self._ask([("eth_getCode", [_hex(a), "latest"]) for a in addresses]))
 
     def are_frozen(self, networks: Sequence[Network]) -> list[bool]:
         """Say of each network whether its contract is frozen at the head."""

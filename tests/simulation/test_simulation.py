@@ -1,0 +1,94 @@
+"""The index against a chain, a node and a database that fail in every way we know, beside a fresh synchronisation.
+
+TEST_SEED chooses another run; a failure prints its seed and the steps that led to it. `make soak` runs on.
+"""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from relay.devnet.anvil import Anvil
+from relay.devnet.postgres import EmbeddedPostgres
+from tests.conftest import or_skip
+from tests.simulation.faults import DatabaseFault, NodeFault, Side
+from tests.simulation.schedule import DatabaseTrouble, Grow, NodeTrouble, Pause, Round
+from tests.simulation.simulation import Failure, Simulation
+from tests.simulation.world import GENESIS
+
+SEED = int(os.environ.get("TEST_SEED", "20261120"))
+ROUNDS = 16
+LEAST_REORGS, LEAST_KILLS, LEAST_LOSSES = 40, 20, 10
+MOST_ROUNDS = 30
+
+NOT_YET = frozenset({NodeFault.LATE_LOGS})
+"""What the index does not withstand; a test of its own says so."""
+
+pytestmark = pytest.mark.timeout(600)
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedPostgres]:
+    """A database server of our own, to be restarted and crashed."""
+    server = EmbeddedPostgres(tmp_path_factory.mktemp("simulation") / "data", durable=False)
+    or_skip(server.start)
+    yield server
+    server.stop()
+
+
+@pytest.fixture
+def world(anvil_binary: str, server: EmbeddedPostgres, tmp_path: Path) -> Iterator[Simulation]:
+    """A chain of our own, and a simulation with it."""
+    with Anvil(anvil_binary, timestamp=GENESIS) as anvil:
+        simulation = Simulation(SEED, anvil, server, tmp_path, NOT_YET)
+        yield simulation
+        simulation.close()
+
+
+def test_through_reorgs_kills_and_losses_every_state_is_that_of_a_fresh_synchronisation(world: Simulation) -> None:
+    print(f"seed {SEED}")
+    for number in range(MOST_ROUNDS):
+        world.run_round(number)
+        done = world.tally
+        enough = done.reorgs >= LEAST_REORGS and done.kills >= LEAST_KILLS and done.losses >= LEAST_LOSSES
+        if number + 1 >= ROUNDS and enough:
+            break
+    print(world.tally)
+    assert world.tally.reorgs >= LEAST_REORGS
+    assert world.tally.kills >= LEAST_KILLS
+    assert world.tally.losses >= LEAST_LOSSES
+    assert world.tally.samples > world.tally.rounds
+
+
+def test_killed_at_every_point_of_a_reorg_the_index_goes_on_to_the_same_database(world: Simulation) -> None:
+    world.run(Round(0, (Grow(10, 5),)))
+    places = world.kill_everywhere()
+    deaths = world.index.deaths()
+    for statement in ("COMMIT", "DELETE FROM events", "INSERT INTO trustlines", "COPY events", "INSERT INTO cursor"):
+        for side in Side:
+            assert deaths[f"{side} {statement}"], f"nothing was killed {side} {statement}, at {places} places"
+
+
+def test_every_fault_of_the_node_alone_passes_without_a_trace(world: Simulation) -> None:
+    for number, fault in enumerate(fault for fault in NodeFault if fault not in NOT_YET):
+        world.run(alone(number, fault))
+        assert world.node_proxy.injected.get(fault), f"the index never met: {fault}"
+
+
+def test_every_loss_of_the_database_alone_passes_without_a_trace(world: Simulation) -> None:
+    for number, fault in enumerate(DatabaseFault):
+        world.run(Round(number, (Grow(3, 3), DatabaseTrouble(fault, 0.3), Grow(3, 3), Pause(0.4))))
+
+
+@pytest.mark.xfail(
+    raises=Failure, strict=True, reason="logs of a range are taken for complete from a node that is behind"
+)
+def test_logs_of_a_node_that_is_behind_are_not_taken_for_complete(world: Simulation) -> None:
+    world.run(alone(0, NodeFault.LATE_LOGS))
+
+
+def alone(number: int, fault: NodeFault) -> Round:
+    """A round in which nothing else goes wrong."""
+    trouble = NodeTrouble(fault, 1.0, 2)
+    return Round(number, (Grow(3, 4), Pause(0.2), trouble, Pause(0.1), Grow(3, 4), Pause(0.2), Grow(2, 4), Pause(0.3)))
