@@ -39,7 +39,8 @@ class IndexService:
         self._poll_seconds = poll_seconds
         self._stopping = stopping
         self._longest_retry_seconds = longest_retry_seconds
-        self._retry_seconds = _FIRST_RETRY_SECONDS
+        self._first_retry_seconds = min(_FIRST_RETRY_SECONDS, longest_retry_seconds)
+        self._retry_seconds = self._first_retry_seconds
 
     def run(self) -> None:
         """Index until ``stopping`` is set.
@@ -101,7 +102,7 @@ class IndexService:
                     raise
                 self._wait_out(error)
             else:
-                self._retry_seconds = _FIRST_RETRY_SECONDS
+                self._retry_seconds = self._first_retry_seconds
                 return result
         return None
 

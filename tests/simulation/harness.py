@@ -81,9 +81,12 @@ class IndexProcesses:
         """Return how often each point was passed, and each trap closed, by the processes so far."""
         found: Counter[str] = Counter()
         for trace in self._traces:
-            if trace.exists():
-                found.update(trace.read_text().splitlines())
+            found.update(_lines(trace))
         return found
+
+    def points_of_last(self) -> Counter[str]:
+        """Return how often the process started last has passed each point."""
+        return Counter(_lines(self._traces[-1]))
 
     def deaths(self) -> Counter[str]:
         """Return the points at which processes were killed by a trap."""
@@ -110,3 +113,7 @@ class IndexProcesses:
                 self.kills += 1
             else:
                 raise AssertionError(f"an index process ended by itself, status {process.exitcode}:\n{self.tail()}")
+
+
+def _lines(trace: Path) -> list[str]:
+    return trace.read_text().splitlines() if trace.exists() else []

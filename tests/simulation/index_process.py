@@ -11,6 +11,7 @@ import signal
 import sys
 import threading
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from multiprocessing import parent_process
 from multiprocessing.connection import wait
 from pathlib import Path
@@ -26,7 +27,7 @@ from relay.store.connection import connect
 from relay.store.errors import DatabaseUnreachable
 from tests.simulation.faults import Act, Side, Trap
 
-LONGEST_RETRY_SECONDS = 0.5
+LONGEST_RETRY_SECONDS = 0.2
 COMMIT = "COMMIT"
 START_AGAIN_SECONDS = 0.2
 
@@ -150,16 +151,16 @@ class Watched:
         return self
 
     def __exit__(self, kind: Any, error: Any, trace: Any) -> Any:
-        if kind is None:
-            try:
-                self._points.passing(COMMIT, Side.BEFORE, self._connection.close)
-            except psycopg2.Error:
-                if not self._connection.closed:
-                    self._connection.rollback()
-                raise
-        result = self._connection.__exit__(kind, error, trace)
-        if kind is None:
-            self._points.passing(COMMIT, Side.AFTER, self._connection.close)
+        if kind is not None:
+            return self._connection.__exit__(kind, error, trace)
+        try:
+            self._points.passing(COMMIT, Side.BEFORE, self._connection.close)
+        except psycopg2.Error as fault:
+            with suppress(psycopg2.Error):
+                self._connection.__exit__(type(fault), fault, fault.__traceback__)
+            raise
+        result = self._connection.__exit__(None, None, None)
+        self._points.passing(COMMIT, Side.AFTER, self._connection.close)
         return result
 
 

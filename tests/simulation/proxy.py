@@ -155,7 +155,7 @@ class _Handler(BaseHTTPRequestHandler):
         answer = self._ask(body)
         if fault is not None:
             spoilt = _spoil(fault, request, answer, size)
-            if spoilt != answer or fault is NodeFault.DRIPPING:
+            if spoilt != answer or fault in (NodeFault.DRIPPING, NodeFault.CUT_SHORT):
                 self.proxy.count(fault)
             answer = spoilt
         if fault is NodeFault.CUT_SHORT:

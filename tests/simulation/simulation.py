@@ -52,6 +52,9 @@ DEEPEST_EVER = 128
 CATCH_UP_SECONDS = 30.0
 NODE_TIMEOUT_SECONDS = 1.0
 POLL_SECONDS = 0.05
+ATTEMPTS = 3
+GRACE_SECONDS = 0.1
+"""How long after its last commit a process may take to come by what follows it."""
 
 STATEMENTS = (
     "COMMIT",
@@ -178,31 +181,43 @@ class Simulation:
             self._require_caught_up()
             self._require_equal()
 
-    def kill_everywhere(self, batch_blocks: int = 2000) -> int:
-        """Kill an index at every point it passes while it undoes blocks and writes others; return at how many.
+    def kill_everywhere(self, batch_blocks: int = 2000) -> tuple[set[str], set[str]]:
+        """Kill an index before and after each statement and commit on its way through a reorg.
 
-        It begins anew each time, with other blocks to undo, and dies one point further on, until it lives.
+        It begins anew each time, with other blocks to undo. A statement that it comes by several times kills it at
+        the first and at the last of them. Returns the points where it died, and those it was not seen to come by
+        again.
         """
-        for ordinal in count(1):
-            side = Side.BEFORE if ordinal % 2 else Side.AFTER
-            trap = Trap(Act.DIE, side, None, (ordinal + 1) // 2)
-            steps = (Kill(trap, batch_blocks), Reorg(Way.ROLLBACK, 4, 4, 5), Pause(0.0))
-            drawn = Round(ordinal, steps)
-            with self._failures_in_full(drawn):
-                self.index.kill()
-                self._carry_out(steps[1], random.Random(f"{self.seed}/everywhere/{ordinal}"))
-                self._start(Kill(trap, batch_blocks))
-                wanted = self.world.head, self.world.head_hash
-                assert wait_until(
-                    lambda: not self.index.alive() or self._stored_block() == wanted, CATCH_UP_SECONDS
-                ), "the index neither met the trap nor reached the head"
-                self._look()
-            # What is left after the last commit is only how the process waits.
-            if self.index.alive() and ordinal % 2 == 0:
-                self.run(Round(0, ()))
-                self._count()
-                return ordinal - 2
-        raise AssertionError
+        numbers = count()
+        self._start_into_reorg(None, next(numbers), batch_blocks)
+        died, missed = set(), set()
+        for point, times in sorted(self.index.points_of_last().items()):
+            side, name = point.split(" ", 1)
+            for ordinal in sorted({1, times}):
+                trap = Trap(Act.DIE, Side(side), name, ordinal)
+                # The next reorg may need fewer of these statements than the first did.
+                if any(self._start_into_reorg(trap, next(numbers), batch_blocks) for _ in range(ATTEMPTS)):
+                    died.add(point)
+                elif ordinal == 1:
+                    missed.add(point)
+        self.run(Round(next(numbers), ()))
+        self._count()
+        return died, missed
+
+    def _start_into_reorg(self, trap: Trap | None, number: int, batch_blocks: int) -> bool:
+        """Replace blocks and start an index, which then undoes them; return whether its trap has killed it."""
+        drawn = Round(number, (Reorg(Way.ROLLBACK, 4, 4, 5), Kill(trap, batch_blocks)))
+        with self._failures_in_full(drawn):
+            self.index.kill()
+            self._carry_out(drawn.steps[0], random.Random(f"{self.seed}/everywhere/{number}"))
+            self._carry_out(drawn.steps[1], random.Random(0))
+            wanted = self.world.head, self.world.head_hash
+            is_over = wait_until(lambda: not self.index.alive() or self._stored_block() == wanted, CATCH_UP_SECONDS)
+            assert is_over, "the index neither died nor reached the head"
+            if trap is not None and trap.side is Side.AFTER:
+                wait_until(lambda: not self.index.alive(), GRACE_SECONDS)
+            self._look()
+            return not self.index.alive()
 
     def _look(self) -> None:
         with closing(connect(self.direct_url)) as connection, connection.cursor() as cursor:

@@ -9,7 +9,7 @@ import random
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from itertools import permutations
+from itertools import permutations, product
 from typing import Any
 
 import requests
@@ -52,7 +52,8 @@ class Network:
 
     address: Address
     kind: str
-    has_custom_rates: bool
+    rates: tuple[int, ...]
+    """The interest rates that its trustlines may have."""
 
 
 @dataclass(frozen=True)
@@ -95,6 +96,7 @@ class World:
         """The number of the highest block that ever was on the chain."""
         self._time = 0
         self._note_from(0)
+        self._acquaint()
         self._lowest = self.head
         self.reorgs = 0
         self.deepest = 0
@@ -198,7 +200,23 @@ class World:
 
     def _deploy(self, web3: Web3, kind: str, terms: NetworkTerms) -> Network:
         address = parse_address(deploy_network(web3, terms, kind).address)
-        return Network(address, kind, terms.custom_interests)
+        return Network(address, kind, RATES if terms.custom_interests else (terms.default_interest_rate,))
+
+    def _acquaint(self) -> None:
+        """Let most people know each other from the beginning, where networks are not frozen."""
+        count = len(self.people)
+        for network in [*self.networks[:2], self.added]:
+            nonces, deeds = self._nonces(), []
+            rates = network.rates[0], network.rates[0]
+            for at, step in product(range(count), (1, 2, 3)):
+                one, other = self.people[at], self.people[(at + step) % count]
+                for sender, far in ((one, other), (other, one)):
+                    data = _data(network.kind, "updateTrustline", (far, 10**7, 10**7, *rates, False))
+                    deeds.append(Transaction(sender, network.address, data))
+            self._send(deeds, nonces)
+            self._time += 10
+            self._ask([("evm_mine", [self._time])])
+        self._note_from(self.head + 1)
 
     def _note_from(self, first: int) -> None:
         """Note the hashes of the blocks from ``first`` on."""
@@ -248,9 +266,11 @@ class World:
             return Transaction(sender, network.address, _data(network.kind, name, arguments))
 
         draw = chance.random()
+        if network.kind == "CurrencyNetworkOwnable" and draw < 0.1:
+            return [call(self._owner, "unfreezeNetwork")]
         if draw < 0.3:
             given, received = (chance.choice((10, 1000, 10**9, 2**64 - 1)) for _ in range(2))
-            rates = [chance.choice(RATES) if network.has_custom_rates else 0 for _ in range(2)]
+            rates = [chance.choice(network.rates) for _ in range(2)]
             is_frozen = chance.random() < 0.1
             return [
                 call(one, "updateTrustline", other, given, received, *rates, is_frozen),
@@ -262,7 +282,7 @@ class World:
             name = chance.choice(("transfer", "transferReceiverPays"))
             return [call(path[0], name, value, value, path, chance.choice((b"", b"memo")))]
         if draw < 0.76:
-            return [call(one, "updateTrustline", other, 5, 5, 0, 0, False)]
+            return [call(one, "updateTrustline", other, 5, 5, network.rates[0], network.rates[0], False)]
         if draw < 0.80:
             return [call(one, "cancelTrustlineUpdate", other)]
         if draw < 0.84:
@@ -276,13 +296,11 @@ class World:
                 call(one, "closeTrustlineByTriangularTransfer", other, 10**6, path),
             ]
         if network.kind == "TestCurrencyNetwork":
-            if draw < 0.97:
+            if draw < 0.98:
                 return [call(one, "testAddToDebt", one, other, chance.choice((1, -5, 100)))]
             freeze, unfreeze = call(self._owner, "testFreezeNetwork"), call(self._owner, "testUnfreezeNetwork")
             # This contract, made for tests, would also unfreeze what never was frozen, and no other contract does.
-            return [freeze] if chance.random() < 0.4 else [freeze, unfreeze]
-        if network.kind == "CurrencyNetworkOwnable":
-            return [call(self._owner, "unfreezeNetwork")]
+            return [freeze] if chance.random() < 0.3 else [freeze, unfreeze]
         return [call(one, "transfer", 1, 1, [one, other], b"")]
 
     def _ask(self, questions: Sequence[tuple[str, list[Any]]]) -> list[Any]:
