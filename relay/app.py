@@ -95,7 +95,8 @@ def build_index(
 ) -> IndexService:
     """Return the index of some networks, its schema brought up to date; raises StoreError.
 
-    ``open_connection`` makes the connections that write, ``longest_retry_seconds`` bounds the wait between attempts.
+    ``open_connection`` makes the connections that write, ``longest_retry_seconds`` bounds the wait between
+    attempts.
     """
     for name in migrate(settings.database.url):
         logger.info("brought the database schema up to date: %s", name)

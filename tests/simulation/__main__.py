@@ -1,3 +1,4 @@
+# ruff: noqa: T201 - this command speaks to a terminal
 """`make soak MINUTES=n SEED=s`: simulations one after the other, until the time is up or a promise is broken."""
 
 import argparse
@@ -13,7 +14,7 @@ from relay.devnet.errors import DevnetError
 from tests.simulation.simulation import Failure, WorldLost, simulation
 
 ROUNDS = 25
-"""How many rounds a world lasts: anvil keeps the states of some hundred blocks, and fresh ones are more various."""
+"""How many rounds a world lasts: anvil keeps the states of some hundred blocks, and fresh ones vary more."""
 
 
 def main() -> int:

@@ -22,12 +22,14 @@ NOT_CHAIN_STATE = {
     "feed_horizon",
     "withdrawn_events",
     "index_status",
+    "network_choices",
     "followers",
 }
 """Tables that tell how the database came to be as it is, not what the chain is."""
 
-NOT_COMPARED = {"id", "network_id", "first_block"}
-"""Columns that depend on the order in which rows were written, or (the last one) on what a node could tell."""
+NOT_COMPARED = {"id", "network_id", "first_block", "confirmed_at", "repair_wanted", "final_number"}
+"""Columns that depend on the order in which rows were written, on what a node could tell at the time, or on how
+high the chain has ever been."""
 
 Accounts = dict[tuple[Address, Address, Address], tuple[Any, ...]]
 Dump = dict[str, list[tuple[Any, ...]]]
@@ -59,9 +61,9 @@ def _rows(cursor: Any, table: str, columns: Sequence[str], kept_from: int) -> li
         source += sql.SQL(" LEFT JOIN networks n ON n.id = t.network_id")
     condition = sql.SQL("")
     if table == "blocks":
-        condition = sql.SQL(" WHERE number >= {} OR EXISTS (SELECT FROM events WHERE block_number = number)").format(
-            sql.Literal(kept_from)
-        )
+        condition = sql.SQL(
+            " WHERE number >= {} OR EXISTS (SELECT FROM events WHERE block_number = number)"
+        ).format(sql.Literal(kept_from))
     cursor.execute(sql.SQL("SELECT {} FROM {}{}").format(sql.SQL(", ").join(wanted), source, condition))
     return sorted(cursor.fetchall(), key=repr)
 
@@ -113,7 +115,7 @@ def accounts(state: GraphState) -> Accounts:
 
 
 def comparable(found: Accounts) -> Accounts:
-    """Leave out the mtime of balances of zero: events do not tell whether closing forgot it, and it says nothing."""
+    """Leave out the mtime of balances of zero: events do not tell whether closing forgot it."""
     return {key: account if account[6] else (*account[:5], 0, 0) for key, account in found.items()}
 
 
@@ -217,7 +219,9 @@ def look(cursor: Any) -> Sample | None:
     assert cursor.fetchone() == (block_hash,), f"the cursor's block {number} is not among the blocks"
     cursor.execute("SELECT max(number) FROM blocks")
     assert cursor.fetchone() == (number,), f"there are blocks above the cursor's, {number}"
-    cursor.execute("SELECT count(*) FROM events e LEFT JOIN blocks b ON b.number = e.block_number WHERE b.number IS NULL")
+    cursor.execute(
+        "SELECT count(*) FROM events e LEFT JOIN blocks b ON b.number = e.block_number WHERE b.number IS NULL"
+    )
     assert cursor.fetchone() == (0,), "there are events without a block"
     cursor.execute(
         "SELECT n.address, e.type::text, e.sender, e.receiver, e.value, e.given, e.received, e.rate_given, "
@@ -247,7 +251,20 @@ def replay(events: Iterable[tuple[Any, ...]]) -> dict[tuple[bytes, bytes, bytes]
     """Return the trustlines that events leave, by network and users, told anew from the rules of the contract."""
     lines: dict[tuple[bytes, bytes, bytes], tuple[Any, ...]] = {}
     nothing = (0, 0, 0, 0, 0, False, 0)
-    for network, kind, sender, receiver, value, given, received, rate_given, rate_received, frozen, at, *_ in events:
+    for (
+        network,
+        kind,
+        sender,
+        receiver,
+        value,
+        given,
+        received,
+        rate_given,
+        rate_received,
+        frozen,
+        at,
+        *_,
+    ) in events:
         if kind not in ("TrustlineUpdate", "BalanceUpdate"):
             continue
         is_lower = sender < receiver

@@ -40,7 +40,9 @@ class IndexProcesses:
     def start(self, variables: Mapping[str, object], trap: Trap | None = None) -> None:
         """Start one more process, with a trap in it if one is given."""
         trace = self._directory / f"trace-{len(self._traces)}"
-        process = self._context.Process(target=run_index, args=(dict(variables), trap, trace, self.log), daemon=True)
+        process = self._context.Process(
+            target=run_index, args=(dict(variables), trap, trace, self.log), daemon=True
+        )
         process.start()
         self._traces.append(trace)
         self._running.append(process)
@@ -91,7 +93,9 @@ class IndexProcesses:
     def deaths(self) -> Counter[str]:
         """Return the points at which processes were killed by a trap."""
         prefix = f"{Act.DIE}: "
-        return Counter({name.removeprefix(prefix): n for name, n in self.points().items() if name.startswith(prefix)})
+        return Counter(
+            {name.removeprefix(prefix): n for name, n in self.points().items() if name.startswith(prefix)}
+        )
 
     def tail(self) -> str:
         """Return the end of the log."""
@@ -112,7 +116,9 @@ class IndexProcesses:
             if process.exitcode == -signal.SIGKILL:
                 self.kills += 1
             else:
-                raise AssertionError(f"an index process ended by itself, status {process.exitcode}:\n{self.tail()}")
+                raise AssertionError(
+                    f"an index process ended by itself, status {process.exitcode}:\n{self.tail()}"
+                )
 
 
 def _lines(trace: Path) -> list[str]:

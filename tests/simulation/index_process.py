@@ -1,7 +1,7 @@
-"""The index as `tl-relay index` runs it, in a process of its own that can be killed at any point of a transaction.
+"""The index as `tl-relay index` runs it, in a process of its own that can be killed anywhere in a transaction.
 
-The real connection to the database is handed in wrapped: it says at which point of which statement the process is, and
-closes a trap there.
+The real connection to the database is handed in wrapped: it says at which point of which statement the process is,
+and closes a trap there.
 """
 
 import logging
@@ -32,7 +32,8 @@ COMMIT = "COMMIT"
 START_AGAIN_SECONDS = 0.2
 
 _STATEMENT = re.compile(
-    r"(INSERT INTO|DELETE FROM|UPDATE|COPY|NOTIFY|LISTEN|CREATE \w+ TABLE|LOCK TABLE|SET|SELECT)\b\s*(\w*)", re.IGNORECASE
+    r"(INSERT INTO|DELETE FROM|UPDATE|COPY|NOTIFY|LISTEN|CREATE \w+ TABLE|LOCK TABLE|SET|SELECT)\b\s*(\w*)",
+    re.IGNORECASE,
 )
 
 

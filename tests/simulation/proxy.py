@@ -41,7 +41,7 @@ class NodeProxy:
         return f"http://127.0.0.1:{self._server.server_port}"
 
     def misbehave(self, fault: NodeFault, share: float, lag: int) -> None:
-        """Answer this ``share`` of the requests wrongly from now on; ``lag`` is the size of the fault, if it has one."""
+        """Answer this ``share`` of the requests wrongly from now on; ``lag`` is the size of the fault, if any."""
         self._lag, self._share, self._fault = lag, share, fault
         if fault is NodeFault.DROPPED:
             self._cut()

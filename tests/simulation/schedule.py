@@ -20,7 +20,7 @@ class Grow:
 
 @dataclass(frozen=True)
 class Reorg:
-    """The last blocks are replaced by as many, fewer, more or none; another reorg may come while that is followed."""
+    """The last blocks are replaced by as many, fewer, more or none."""
 
     way: Way
     depth: int
@@ -67,9 +67,9 @@ class Standby:
 
 @dataclass(frozen=True)
 class AddNetwork:
-    """A network is put into the address file, and the index that reads it is killed on the way."""
+    """A network is put into the address file; with a trap, an index begins anew and is killed on taking it in."""
 
-    trap: Trap
+    trap: Trap | None
 
 
 @dataclass(frozen=True)
@@ -96,7 +96,9 @@ class Round:
 class Drawing:
     """Draws rounds; the same seed draws the same ones, whatever happens in them."""
 
-    def __init__(self, seed: int, statements: tuple[str, ...], excluded: frozenset[NodeFault] = frozenset()) -> None:
+    def __init__(
+        self, seed: int, statements: tuple[str, ...], excluded: frozenset[NodeFault] = frozenset()
+    ) -> None:
         """``statements`` are the names of those at which traps are set."""
         self._seed, self._statements = seed, statements
         self._node_faults = [fault for fault in NodeFault if fault not in excluded]
@@ -104,14 +106,14 @@ class Drawing:
         self._traps_set = 0
 
     def round(self, number: int) -> Round:
-        """Draw one round, of three reorgs or four, a kill or several and mostly a loss of the database."""
+        """Draw one round, of three reorgs or four, a kill or two and mostly a loss of the database."""
         chance = random.Random(f"{self._seed}/round/{number}")
-        troubles: list[Step] = [self._reorg(chance) for _ in range(chance.choice((2, 3, 3)))]
+        troubles: list[Step] = [self._reorg(chance) for _ in range(chance.choice((3, 3, 4)))]
         if number == 3:
             trap = Trap(Act.DIE, chance.choice(list(Side)), None, chance.randint(1, 60))
-            troubles.append(AddNetwork(trap))
+            troubles.append(AddNetwork(trap if chance.random() < 0.6 else None))
         troubles += [self._kill(number, chance)]
-        if number % 4 != 1:
+        if number % 6 != 1:
             fault = self._database_faults[(number + self._seed) % len(self._database_faults)]
             troubles.append(DatabaseTrouble(fault, chance.choice((0.1, 0.4, 1.0))))
         for at in range(2):
@@ -133,7 +135,9 @@ class Drawing:
     def _reorg(self, chance: random.Random) -> Reorg:
         way = chance.choice(list(Way))
         depth = chance.choice((1, 1, 2, 3, 5, 8, 13, 30, chance.randint(1, DEEPEST), DEEPEST))
-        blocks = chance.choice((depth, depth + 1, depth + chance.randint(1, 20), depth // 2, max(depth - 1, 0), 0, 1))
+        blocks = chance.choice(
+            (depth, depth + 1, depth + chance.randint(1, 20), depth // 2, max(depth - 1, 0), 0, 1)
+        )
         return Reorg(way, depth, blocks, chance.choice((0, 0.3, 1.5, 4)))
 
     def _kill(self, number: int, chance: random.Random) -> Kill:

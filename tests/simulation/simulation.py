@@ -1,11 +1,11 @@
-"""One simulation: a world, a database, index processes and a reader that follows them, through rounds of trouble."""
+"""One simulation: a world, a database, index processes and a reader that follows, through rounds of trouble."""
 
 import json
 import random
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, closing, contextmanager, suppress
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, field
 from functools import singledispatchmethod
 from itertools import count
@@ -18,6 +18,7 @@ from relay.addresses import to_checksum
 from relay.chain.node import Node
 from relay.devnet.anvil import Anvil
 from relay.devnet.postgres import PORT, EmbeddedPostgres, create_database, drop_database
+from relay.settings import environment_variables
 from relay.store.connection import Pool, connect
 from relay.store.errors import StoreError
 from relay.store.migrate import migrate
@@ -45,9 +46,10 @@ from tests.simulation.schedule import (
 from tests.simulation.world import GENESIS, Network, Way, World
 from tests.support.indexing import load_networks, synchronise
 
-FINALITY_DEPTH = 128
-DEEPEST_EVER = 128
-"""How far below the highest head blocks may be replaced: what the index must be able to undo."""
+FINALITY_DEPTHS = {"depth": 128, "node": 64}
+"""How far below the highest head blocks may be replaced, by the setting: anvil's ``finalized`` lies 64 deep."""
+
+SHORTER_CHAIN_SECONDS = 0.3
 
 CATCH_UP_SECONDS = 30.0
 NODE_TIMEOUT_SECONDS = 1.0
@@ -55,6 +57,9 @@ POLL_SECONDS = 0.05
 ATTEMPTS = 3
 GRACE_SECONDS = 0.1
 """How long after its last commit a process may take to come by what follows it."""
+
+FOLLOWS_ADDRESS_FILE = "TL_RELAY_INDEX_SHORTER_CHAIN_SECONDS" in environment_variables()
+"""Whether the index takes in a network that comes into the address file while it runs."""
 
 STATEMENTS = (
     "COMMIT",
@@ -100,7 +105,7 @@ class Tally:
         return (
             f"{self.rounds} rounds, {self.reorgs} reorgs (deepest {self.deepest}), {self.kills} kills, "
             f"{self.losses} database losses, {sum(self.node_faults.values())} wrong answers of "
-            f"{len(self.node_faults)} kinds, {self.samples} states sampled, slowest catching up {self.slowest:.1f} s"
+            f"{len(self.node_faults)} kinds, {self.samples} states sampled, caught up within {self.slowest:.1f} s"
         )
 
 
@@ -122,7 +127,8 @@ class Simulation:
         self._server = server
         self._directory = directory
         self._closing = ExitStack()
-        self.world = World(anvil, DEEPEST_EVER)
+        self._finality = ("depth", "node")[seed % 2 if "TL_RELAY_INDEX_FINALITY" in environment_variables() else 0]
+        self.world = World(anvil, FINALITY_DEPTHS[self._finality])
         self._closing.callback(self.world.close)
         self._node = Node(anvil.url)
         self.node_proxy = NodeProxy(anvil.port, f"{seed}/proxy")
@@ -212,7 +218,9 @@ class Simulation:
             self._carry_out(drawn.steps[0], random.Random(f"{self.seed}/everywhere/{number}"))
             self._carry_out(drawn.steps[1], random.Random(0))
             wanted = self.world.head, self.world.head_hash
-            is_over = wait_until(lambda: not self.index.alive() or self._stored_block() == wanted, CATCH_UP_SECONDS)
+            is_over = wait_until(
+                lambda: not self.index.alive() or self._stored_block() == wanted, CATCH_UP_SECONDS
+            )
             assert is_over, "the index neither died nor reached the head"
             if trap is not None and trap.side is Side.AFTER:
                 wait_until(lambda: not self.index.alive(), GRACE_SECONDS)
@@ -288,8 +296,9 @@ class Simulation:
         if self.world.added not in self._served:
             self._served.append(self.world.added)
             self._write_addresses()
-            self.index.kill()
-            self._start(Kill(step.trap, 17))
+            if step.trap is not None or not FOLLOWS_ADDRESS_FILE:
+                self.index.kill()
+                self._start(Kill(step.trap, 17))
 
     @_carry_out.register
     def _(self, step: DatabaseTrouble, chance: random.Random) -> None:
@@ -357,8 +366,9 @@ class Simulation:
                 "TL_RELAY_NODE_TIMEOUT_SECONDS": NODE_TIMEOUT_SECONDS,
                 "TL_RELAY_DATABASE_URL": self.proxied_url,
                 "TL_RELAY_INDEX_POLL_SECONDS": POLL_SECONDS,
-                "TL_RELAY_INDEX_FINALITY_DEPTH": FINALITY_DEPTH,
-                "TL_RELAY_INDEX_FINALITY": "depth",
+                "TL_RELAY_INDEX_FINALITY": self._finality,
+                "TL_RELAY_INDEX_FINALITY_DEPTH": FINALITY_DEPTHS["depth"],
+                "TL_RELAY_INDEX_SHORTER_CHAIN_SECONDS": SHORTER_CHAIN_SECONDS,
                 "TL_RELAY_INDEX_BATCH_BLOCKS": step.batch_blocks,
                 "TL_RELAY_RELAY_ADDRESSES_FILEPATH": self._directory / "addresses.json",
             },
@@ -396,11 +406,12 @@ class Simulation:
         self.tally.slowest = max(self.tally.slowest, time.monotonic() - began)
 
     def _stored_block(self) -> tuple[int, bytes] | None:
-        with suppress(StoreError, psycopg2.Error), closing(connect(self.direct_url)) as connection:
-            with connection.cursor() as cursor:
+        try:
+            with closing(connect(self.direct_url)) as connection, connection.cursor() as cursor:
                 cursor.execute("SELECT block_number, block_hash FROM cursor")
                 return cursor.fetchone()
-        return None
+        except (StoreError, psycopg2.Error):
+            return None
 
     def _require_equal(self) -> None:
         self.index.require_no_surprise()
@@ -409,10 +420,12 @@ class Simulation:
         fresh_url = create_database(self._server.url, fresh_name)
         try:
             addresses = [network.address for network in self._served]
-            synchronise(self._node, fresh_url, addresses, finality_depth=FINALITY_DEPTH)
-            kept_from = self.world.highest - FINALITY_DEPTH + 1
+            synchronise(self._node, fresh_url, addresses, finality_depth=FINALITY_DEPTHS["depth"])
+            kept_from = self.world.highest - FINALITY_DEPTHS[self._finality] + 1
             followed = compare.dump(self.direct_url, kept_from)
-            unlike = compare.differences(followed, compare.dump(fresh_url, kept_from), ("the database", "a fresh one"))
+            unlike = compare.differences(
+                followed, compare.dump(fresh_url, kept_from), ("the database", "a fresh one")
+            )
             assert not unlike, f"the database is not what a fresh synchronisation makes:\n{unlike}"
             reader, fresh = compare.graphs(self.networks), compare.graphs(load_networks(fresh_url))
         finally:

@@ -129,7 +129,7 @@ class World:
         self._note_from(before + 1)
         assert self.head == before + blocks, f"{blocks} blocks after {before} end at {self.head}"
 
-    def reorganise(  # noqa: PLR0913
+    def reorganise(
         self, way: Way, depth: int, blocks: int, density: float, chance: random.Random, between: Callable[[], None]
     ) -> None:
         """Replace the last ``depth`` blocks by ``blocks`` others; anvil_reorg replaces them by as many.
