@@ -204,7 +204,7 @@ def _digest(what: object) -> str:
 
 
 def look(cursor: Any) -> Sample | None:
-    """Return what one snapshot of the database holds, None before anything is indexed.
+    """Return what one snapshot of the database holds of the served networks, None before anything is indexed.
 
     Raises:
         AssertionError: if it contradicts itself.
@@ -217,8 +217,9 @@ def look(cursor: Any) -> Sample | None:
     number, block_hash = row
     cursor.execute("SELECT hash FROM blocks WHERE number = %s", (number,))
     assert cursor.fetchone() == (block_hash,), f"the cursor's block {number} is not among the blocks"
-    cursor.execute("SELECT max(number) FROM blocks")
-    assert cursor.fetchone() == (number,), f"there are blocks above the cursor's, {number}"
+    cursor.execute("SELECT number, hash FROM blocks WHERE number > %s ORDER BY number", (number,))
+    above = cursor.fetchall()
+    assert not above, f"the cursor is at block {number}, and there are blocks above it: {list(map(_shown, above))}"
     cursor.execute(
         "SELECT count(*) FROM events e LEFT JOIN blocks b ON b.number = e.block_number WHERE b.number IS NULL"
     )
@@ -227,17 +228,17 @@ def look(cursor: Any) -> Sample | None:
         "SELECT n.address, e.type::text, e.sender, e.receiver, e.value, e.given, e.received, e.rate_given, "
         "e.rate_received, e.is_frozen, b.timestamp, b.hash, e.transaction_hash "
         "FROM events e JOIN blocks b ON b.number = e.block_number JOIN networks n ON n.id = e.network_id "
-        "ORDER BY e.block_number, e.log_index"
+        "WHERE n.is_served ORDER BY e.block_number, e.log_index"
     )
     events = cursor.fetchall()
     cursor.execute(
         "SELECT n.address, t.lower, t.higher, t.balance, t.given, t.received, t.rate_given, t.rate_received, "
-        "t.is_frozen, t.mtime FROM trustlines t JOIN networks n ON n.id = t.network_id"
+        "t.is_frozen, t.mtime FROM trustlines t JOIN networks n ON n.id = t.network_id WHERE n.is_served"
     )
     stored = {row[:3]: row[3:] for row in cursor.fetchall()}
     replayed = replay(events)
     assert stored == replayed, "trustlines are not what the events make of them: " + unlike(stored, replayed)
-    cursor.execute("SELECT address, is_frozen FROM networks ORDER BY address")
+    cursor.execute("SELECT address, is_frozen FROM networks WHERE is_served ORDER BY address")
     networks = cursor.fetchall()
     held = {address: (is_frozen, []) for address, is_frozen in networks}
     for (address, *pair), values in sorted(stored.items()):
