@@ -3,33 +3,18 @@
 TEST_SEED chooses another run; a failure prints its seed and the steps that led to it. `make soak` runs on.
 """
 
-import os
-from collections.abc import Iterator
-from importlib.util import find_spec
-from pathlib import Path
-
 import pytest
 
-from relay.devnet.anvil import Anvil
-from relay.devnet.postgres import EmbeddedPostgres
-from tests.conftest import or_skip
+from tests.simulation.conftest import NOT_YET, SEED, SIEVES_LOGS
 from tests.simulation.faults import DatabaseFault, NodeFault, Side
 from tests.simulation.schedule import DatabaseTrouble, Grow, NodeTrouble, NodeWell, Pause, Round, Step
 from tests.simulation.simulation import Failure, Simulation
-from tests.simulation.world import GENESIS
 
-SEED = int(os.environ.get("TEST_SEED", "20261120"))
 ROUNDS = 12
 LEAST_REORGS, LEAST_KILLS, LEAST_LOSSES = 40, 20, 10
 MOST_ROUNDS = 30
 AT_ONCE = 3
 """How many faults come between two comparisons."""
-
-SIEVES_LOGS = find_spec("relay.chain.bloom") is not None
-"""Whether the index sees by the headers that logs are missing."""
-
-NOT_YET = frozenset() if SIEVES_LOGS else frozenset({NodeFault.LATE_LOGS, NodeFault.LAGGING})
-"""What the index does not withstand; a test of its own says so."""
 
 UNDOING_AND_WRITING = (
     "DELETE FROM events",
@@ -40,24 +25,6 @@ UNDOING_AND_WRITING = (
 )
 
 pytestmark = pytest.mark.timeout(600)
-
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedPostgres]:
-    """A database server of our own, to be restarted and crashed."""
-    server = EmbeddedPostgres(tmp_path_factory.mktemp("simulation") / "data", durable=False)
-    or_skip(server.start)
-    yield server
-    server.stop()
-
-
-@pytest.fixture
-def world(anvil_binary: str, server: EmbeddedPostgres, tmp_path: Path) -> Iterator[Simulation]:
-    """A chain of our own, and a simulation with it."""
-    with Anvil(anvil_binary, timestamp=GENESIS) as anvil:
-        simulation = Simulation(SEED, anvil, server, tmp_path, NOT_YET)
-        yield simulation
-        simulation.close()
 
 
 def test_through_reorgs_kills_and_losses_every_state_is_that_of_a_fresh_synchronisation(world: Simulation) -> None:
