@@ -67,6 +67,8 @@ def fetch_stretch(
     headers = _headers(node, sorted({*range(max(first, unfinal_from), last + 1), last}))
     _require_links(headers, first, parent)
     logs = node.logs(networks, first, last)
+    if len({(log.block_number, log.log_index) for log in logs}) < len(logs):
+        raise Inconsistent(f"the node told a log of the blocks {first} to {last} twice")
     undated = {log.block_number for log in logs if log.block_timestamp is None} - headers.keys()
     headers.update(_headers(node, sorted(undated)))
     events = []

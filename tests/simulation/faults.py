@@ -17,6 +17,7 @@ class NodeFault(StrEnum):
     WRONG_ID = "wrong ids"
     FOREIGN_LOGS = "logs with another block hash"
     OTHER_RANGE = "logs that were not asked for"
+    DOUBLED_LOGS = "logs told twice"
     HEAD_BACK = "a head that goes back"
     LAGGING = "behind as a whole"
     LATE_LOGS = "logs from a node that is behind"

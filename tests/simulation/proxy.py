@@ -289,6 +289,12 @@ def _other_range(question: Any, answer: Any, _size: int) -> Any:
     return {**answer, "result": [*answer["result"], log]}
 
 
+def _doubled_logs(question: Any, answer: Any, _size: int) -> Any:
+    if question["method"] != "eth_getLogs" or not answer.get("result"):
+        return answer
+    return {**answer, "result": [*answer["result"], answer["result"][0]]}
+
+
 def _range_limit(question: Any, answer: Any, size: int) -> Any:
     criteria = question["params"][0] if question["method"] == "eth_getLogs" else {}
     if "toBlock" not in criteria or int(criteria["toBlock"], 16) - int(criteria["fromBlock"], 16) < size:
@@ -322,6 +328,7 @@ _SPOILERS: dict[NodeFault, Callable[[Any, Any, int], Any]] = {
     NodeFault.WRONG_ID: _wrong_id,
     NodeFault.FOREIGN_LOGS: _foreign_logs,
     NodeFault.OTHER_RANGE: _other_range,
+    NodeFault.DOUBLED_LOGS: _doubled_logs,
     NodeFault.RANGE_LIMIT: _range_limit,
     NodeFault.RESULT_LIMIT: _result_limit,
     NodeFault.NULL_BLOCKS: _null_blocks,

@@ -36,3 +36,9 @@ def test_logs_of_a_block_that_name_another_number_invent_no_block(world: Simulat
     """Seed 1000: a log asked for by its block's hash brought a block of another number into the database."""
     trouble = NodeTrouble(NodeFault.OTHER_RANGE, 1.0, 1)
     world.run(Round(0, (Grow(3, 2), Pause(0.5), trouble, Grow(1, 8), Pause(0.4))))
+
+
+def test_a_log_that_is_told_twice_does_not_end_the_index(world: Simulation) -> None:
+    """Seed 8: the database refused the second one, which nobody expected."""
+    trouble = NodeTrouble(NodeFault.DOUBLED_LOGS, 1.0, 1)
+    world.run(Round(0, (Grow(3, 2), Pause(0.5), trouble, Grow(3, 8), Pause(0.4))))
