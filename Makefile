@@ -1,5 +1,5 @@
 # make demo, make test, make lint: each sets up what it needs in this checkout first.
-# Variables: PORT, RPC_PORT, FRESH (demo); PYTHON (3.11 or newer), VENV; ARGS (passed on to pytest).
+# Variables: PORT, RPC_PORT, FRESH (demo); MINUTES, SEED (soak); PYTHON (3.11 or newer), VENV; ARGS (passed on to pytest).
 # All paths are relative: make cannot handle the spaces that the path of a checkout may contain.
 
 PORT ?= 5000

@@ -142,6 +142,7 @@ class Sampler:
         self._samples: list[Sample] = []
         self._fault: BaseException | None = None
         self._seen: dict[tuple[str, bytes, frozenset[Address]], str] = {}
+        self._withdrawals = Withdrawals()
         self.taken = 0
         self._thread = threading.Thread(target=self._run, daemon=True)
         self._thread.start()
@@ -159,6 +160,10 @@ class Sampler:
                     f"readers saw two different {kind} after block {sample.number} 0x{sample.hash.hex()}"
                 )
 
+    def forget(self) -> None:
+        """Begin anew: a crash has cost the database what was committed last."""
+        self._withdrawals = Withdrawals()
+
     def stop(self) -> None:
         """Look no more."""
         self._stopping.set()
@@ -172,6 +177,7 @@ class Sampler:
                     connection.set_session(isolation_level="REPEATABLE READ", readonly=True)
                     with connection.cursor() as cursor:
                         self._keep(look(cursor))
+                        self._withdrawals.check(cursor)
             except (StoreError, psycopg2.OperationalError, psycopg2.InterfaceError):
                 continue
             except BaseException as fault:
@@ -182,6 +188,39 @@ class Sampler:
         if sample is not None:
             self._samples.append(sample)
             self.taken += 1
+
+
+class Withdrawals:
+    """Holds the feed to its word: an event that was there and is gone has been withdrawn on it, and no other."""
+
+    def __init__(self) -> None:
+        self._position = 0
+        self._events: frozenset[tuple[Any, ...]] | None = None
+
+    def check(self, cursor: Any) -> None:
+        """Compare the events of a snapshot with those of the last one; raises AssertionError."""
+        cursor.execute("SELECT to_regclass('withdrawn_events') IS NOT NULL")
+        if cursor.fetchone() == (False,):
+            return
+        cursor.execute("SELECT greatest((SELECT max(position) FROM feed), (SELECT position FROM feed_horizon))")
+        (position,) = cursor.fetchone()
+        cursor.execute(
+            "SELECT e.network_id, b.hash, e.log_index FROM events e JOIN blocks b ON b.number = e.block_number"
+        )
+        events = frozenset(cursor.fetchall())
+        cursor.execute(
+            "SELECT network_id, block_hash, log_index FROM withdrawn_events WHERE feed_position > %s",
+            (self._position,),
+        )
+        withdrawn = frozenset(cursor.fetchall())
+        if self._events is not None:
+            silently = self._events - events - withdrawn
+            assert not silently, f"{len(silently)} events are gone, and the feed after {self._position} is silent"
+            wrongly = withdrawn & events
+            assert not wrongly, (
+                f"{len(wrongly)} events were withdrawn on the feed after {self._position}, but stay"
+            )
+        self._position, self._events = position, events
 
 
 def look_at_graphs(networks: Networks) -> Sample | None:

@@ -316,6 +316,7 @@ class Simulation:
             case DatabaseFault.CRASHED:
                 self._crash()
                 time.sleep(step.seconds)
+                self._sampler.forget()
                 self._server.start()
             case DatabaseFault.REFUSED:
                 self._database_proxy.refuse()
