@@ -205,7 +205,8 @@ class Withdrawals:
         cursor.execute("SELECT greatest((SELECT max(position) FROM feed), (SELECT position FROM feed_horizon))")
         (position,) = cursor.fetchone()
         cursor.execute(
-            "SELECT e.network_id, b.hash, e.log_index FROM events e JOIN blocks b ON b.number = e.block_number"
+            "SELECT e.network_id, b.hash, e.log_index FROM events e JOIN blocks b ON b.number = e.block_number "
+            "JOIN networks n ON n.id = e.network_id WHERE n.is_served"
         )
         events = frozenset(cursor.fetchall())
         cursor.execute(
