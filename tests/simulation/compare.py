@@ -219,8 +219,8 @@ class Withdrawals:
             assert not silently, f"{len(silently)} events are gone, and the feed after {self._position} is silent"
         # A block that was withdrawn may come back: a node that was behind was believed to have a shorter chain.
         cursor.execute(
-            "SELECT network_id, block_hash, log_index FROM withdrawn_events w WHERE feed_position > %s AND NOT EXISTS "
-            "(SELECT FROM feed f WHERE f.position >= w.feed_position AND f.kind = 'blocks' "
+            "SELECT network_id, block_hash, log_index FROM withdrawn_events w WHERE feed_position > %s "
+            "AND NOT EXISTS (SELECT FROM feed f WHERE f.position >= w.feed_position AND f.kind = 'blocks' "
             "AND w.block_number BETWEEN f.first_block AND f.last_block)",
             (self._position,),
         )
