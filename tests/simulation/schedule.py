@@ -96,12 +96,10 @@ class Round:
 class Drawing:
     """Draws rounds; the same seed draws the same ones, whatever happens in them."""
 
-    def __init__(
-        self, seed: int, statements: tuple[str, ...], excluded: frozenset[NodeFault] = frozenset()
-    ) -> None:
+    def __init__(self, seed: int, statements: tuple[str, ...]) -> None:
         """``statements`` are the names of those at which traps are set."""
         self._seed, self._statements = seed, statements
-        self._node_faults = [fault for fault in NodeFault if fault not in excluded]
+        self._node_faults = list(NodeFault)
         self._database_faults = list(DatabaseFault)
         self._traps_set = 0
 

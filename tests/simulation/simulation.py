@@ -18,7 +18,6 @@ from relay.addresses import to_checksum
 from relay.chain.node import Node
 from relay.devnet.anvil import Anvil
 from relay.devnet.postgres import PORT, EmbeddedPostgres, create_database, drop_database
-from relay.settings import environment_variables
 from relay.store.connection import Pool, connect
 from relay.store.errors import StoreError
 from relay.store.migrate import migrate
@@ -57,9 +56,6 @@ POLL_SECONDS = 0.05
 ATTEMPTS = 3
 GRACE_SECONDS = 0.1
 """How long after its last commit a process may take to come by what follows it."""
-
-FOLLOWS_ADDRESS_FILE = "TL_RELAY_INDEX_SHORTER_CHAIN_SECONDS" in environment_variables()
-"""Whether the index takes in a network that comes into the address file while it runs."""
 
 STATEMENTS = (
     "COMMIT",
@@ -118,16 +114,15 @@ class Simulation:
         anvil: Anvil,
         server: EmbeddedPostgres,
         directory: Path,
-        excluded: frozenset[NodeFault] = frozenset(),
     ) -> None:
         """Set the world up. ``anvil`` and ``server`` are running, and nobody else uses them."""
         self.seed = seed
-        self.drawing = Drawing(seed, STATEMENTS, excluded)
+        self.drawing = Drawing(seed, STATEMENTS)
         self.tally = Tally()
         self._server = server
         self._directory = directory
         self._closing = ExitStack()
-        self._finality = ("depth", "node")[seed % 2 if "TL_RELAY_INDEX_FINALITY" in environment_variables() else 0]
+        self._finality = ("depth", "node")[seed % 2]
         self.world = World(anvil, FINALITY_DEPTHS[self._finality])
         self._closing.callback(self.world.close)
         self._node = Node(anvil.url)
@@ -296,7 +291,7 @@ class Simulation:
         if self.world.added not in self._served:
             self._served.append(self.world.added)
             self._write_addresses()
-            if step.trap is not None or not FOLLOWS_ADDRESS_FILE:
+            if step.trap is not None:
                 self.index.kill()
                 self._start(Kill(step.trap, 17))
 
@@ -397,6 +392,7 @@ class Simulation:
             return stored == wanted and reader is not None and (reader.number, reader.hash) == wanted
 
         def serves_all() -> bool:
+            self._revive()
             return len(self.networks.addresses()) == len(self._served)
 
         is_there = wait_until(has_caught_up, CATCH_UP_SECONDS) and wait_until(serves_all, CATCH_UP_SECONDS)
@@ -456,14 +452,12 @@ class Simulation:
 
 
 @contextmanager
-def simulation(
-    seed: int, anvil_binary: str, directory: Path, excluded: frozenset[NodeFault] = frozenset()
-) -> Iterator[Simulation]:
+def simulation(seed: int, anvil_binary: str, directory: Path) -> Iterator[Simulation]:
     """Start a chain, a database server and a simulation between them; all of it ends with the block."""
     with (
         Anvil(anvil_binary, timestamp=GENESIS) as anvil,
         EmbeddedPostgres(directory / "data", durable=False) as server,
     ):
-        running = Simulation(seed, anvil, server, directory, excluded)
+        running = Simulation(seed, anvil, server, directory)
         with closing(running):
             yield running

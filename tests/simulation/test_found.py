@@ -5,7 +5,6 @@ The rounds of a seed change with the simulation, so each test says in steps of i
 
 import pytest
 
-from tests.simulation.conftest import NOT_YET
 from tests.simulation.faults import NodeFault
 from tests.simulation.schedule import Grow, Kill, NodeTrouble, Pause, Round
 from tests.simulation.simulation import Simulation
@@ -25,7 +24,6 @@ def test_an_internal_error_is_not_taken_for_a_contract_that_is_no_network(world:
     world.run(Round(0, (trouble, Kill(None, 17), Pause(1.5), Grow(1, 2))))
 
 
-@pytest.mark.skipif(NodeFault.LAGGING in NOT_YET, reason="logs of a node that is behind are taken for complete")
 def test_a_node_that_is_behind_now_and_then_costs_no_events(world: Simulation) -> None:
     """Seed 1000: behind a load balancer, headers came from one node and too few logs from another."""
     steps = [step for _ in range(8) for step in (Grow(2, 4), Pause(0.15))]

@@ -5,10 +5,10 @@ TEST_SEED chooses another run; a failure prints its seed and the steps that led 
 
 import pytest
 
-from tests.simulation.conftest import NOT_YET, SEED, SIEVES_LOGS
+from tests.simulation.conftest import SEED
 from tests.simulation.faults import DatabaseFault, NodeFault, Side
 from tests.simulation.schedule import DatabaseTrouble, Grow, NodeTrouble, NodeWell, Pause, Round, Step
-from tests.simulation.simulation import Failure, Simulation
+from tests.simulation.simulation import Simulation
 
 ROUNDS = 12
 LEAST_REORGS, LEAST_KILLS, LEAST_LOSSES = 40, 20, 10
@@ -50,7 +50,7 @@ def test_killed_at_every_point_of_a_reorg_the_index_goes_on_to_the_same_database
 
 
 def test_every_fault_of_the_node_alone_passes_without_a_trace(world: Simulation) -> None:
-    faults = [fault for fault in NodeFault if fault not in NOT_YET]
+    faults = list(NodeFault)
     for start in range(0, len(faults), AT_ONCE):
         some = faults[start : start + AT_ONCE]
         world.run(Round(start, tuple(step for fault in some for step in alone(fault))))
@@ -63,9 +63,6 @@ def test_every_loss_of_the_database_alone_passes_without_a_trace(world: Simulati
         world.run(Round(number, (Grow(3, 3), DatabaseTrouble(fault, 0.3), Grow(3, 3), Pause(0.4))))
 
 
-@pytest.mark.xfail(
-    not SIEVES_LOGS, raises=Failure, strict=True, reason="logs of a node that is behind are taken for complete"
-)
 def test_logs_of_a_node_that_is_behind_are_not_taken_for_complete(world: Simulation) -> None:
     world.run(Round(0, alone(NodeFault.LATE_LOGS)))
 
