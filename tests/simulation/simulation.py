@@ -53,7 +53,8 @@ SHORTER_CHAIN_SECONDS = 0.3
 CATCH_UP_SECONDS = 30.0
 NODE_TIMEOUT_SECONDS = 1.0
 POLL_SECONDS = 0.05
-ATTEMPTS = 3
+ATTEMPTS = 25
+"""How many reorgs may go by until an index comes by a statement that not every reorg needs, as one of debts."""
 GRACE_SECONDS = 0.1
 """How long after its last commit a process may take to come by what follows it."""
 
