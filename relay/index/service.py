@@ -8,8 +8,9 @@ from typing import TypeVar
 
 from relay.addresses import Address
 from relay.chain.errors import ChainError, NotANetwork
+from relay.index.display import Display, LogLines
 from relay.index.errors import Inconsistent, IndexFault, NodeBehind
-from relay.index.indexer import Indexer, Step
+from relay.index.indexer import Indexer
 from relay.store.errors import SchemaMismatch, StoreError
 from relay.store.status import IndexState, IndexStatus
 from relay.store.writing import Writer
@@ -42,6 +43,8 @@ class IndexService:
         find_networks: Callable[[], Sequence[Address]] | None = None,
         wait: Callable[[float], object] | None = None,
         process: str = "",
+        node_in_use: Callable[[], str] = str,
+        display: Display | None = None,
         longest_retry_seconds: float = LONGEST_RETRY_SECONDS,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -56,6 +59,8 @@ class IndexService:
                 always the same.
             wait: waits so many seconds at most for a new head; by default until it is time to ask.
             process: names this process (host:pid) in the status.
+            node_in_use: tells the node that is asked, as it may be shown.
+            display: shows how it gets on; by default in the log.
             longest_retry_seconds: bounds the growing waits between attempts.
             clock: seconds that only go forward.
 
@@ -67,6 +72,8 @@ class IndexService:
         self._find_networks = find_networks
         self._wait = wait or stopping.wait
         self._process = process
+        self._node_in_use = node_in_use
+        self._display = display or LogLines()
         self._longest_retry_seconds = longest_retry_seconds
         self._clock = clock
         self._retry_seconds = _FIRST_RETRY_SECONDS
@@ -83,6 +90,12 @@ class IndexService:
             PastFinality, OtherChain, SchemaMismatch, NotANetwork: what only an operator can resolve.
 
         """
+        try:
+            self._run()
+        finally:
+            self._display.end()
+
+    def _run(self) -> None:
         while not self._stopping.is_set():
             try:
                 writer = self._open_writer()
@@ -97,6 +110,7 @@ class IndexService:
             except StoreError as error:
                 # The state cannot be told where it is kept; the log is what remains.
                 logger.warning("waiting %g s: %s", self._retry_seconds, error)
+                self._display.wait(str(error))
                 self._stopping.wait(self._lengthened_retry())
 
     def _become_writer(self, writer: Writer) -> bool:
@@ -122,6 +136,7 @@ class IndexService:
             self._indexer = indexer
             self._patiently(writer, indexer.prepare)
             logger.info("the index is ready")
+            self._display.begin()
             self._follow(writer, indexer)
         except (IndexFault, NotANetwork) as fault:
             self._report(writer, IndexState.STOPPED, str(fault))
@@ -134,7 +149,7 @@ class IndexService:
             step = self._patiently(writer, indexer.step)
             if step is None:
                 if is_behind and not self._stopping.is_set():
-                    logger.info("the database has reached the head of the chain")
+                    self._display.level()
                     is_behind = False
                 self._report(writer, IndexState.FOLLOWING)
                 self._wait(self._poll_seconds)
@@ -142,7 +157,7 @@ class IndexService:
             is_behind = is_behind or step.head > step.block.number
             is_backfilling = is_behind or step.joining > 0
             self._report(writer, IndexState.BACKFILLING if is_backfilling else IndexState.FOLLOWING)
-            _log(step, is_behind=is_behind)
+            self._display.advance(step, is_behind=is_behind)
 
     def _look_for_networks(self, indexer: Indexer) -> None:
         now = self._clock()
@@ -176,6 +191,7 @@ class IndexService:
             return
         if self._reported != (IndexState.WAITING, str(error)):
             logger.warning("waiting: %s", error)
+            self._display.wait(str(error))
         self._report(writer, IndexState.WAITING, str(error))
         # A node that is behind tells by every new head that it is not gone.
         seconds = self._poll_seconds if isinstance(error, NodeBehind) else self._lengthened_retry()
@@ -197,11 +213,4 @@ class IndexService:
             return
         self._reported, self._reported_at = (state, reason), now
         head, final = (None, None) if self._indexer is None else (self._indexer.head, self._indexer.final_number)
-        writer.report(IndexStatus(self._process, state, reason, head, final))
-
-
-def _log(step: Step, *, is_behind: bool) -> None:
-    if step.undone:
-        logger.warning("undid %d blocks that the chain has replaced", step.undone)
-    level = logging.INFO if is_behind or step.events or step.undone else logging.DEBUG
-    logger.log(level, "block %d of %d, %d events", step.block.number, step.head, step.events)
+        writer.report(IndexStatus(self._process, state, reason, head, final, self._node_in_use()))
