@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import logging
 import sys
 
 from relay import app
@@ -17,6 +18,8 @@ from relay.store.errors import StoreError
 def status(options: argparse.Namespace) -> int:
     """Tell how the relay is doing; return 0 if it follows the chain, 1 if not, 2 if that cannot be told."""
     settings = read_settings(options)
+    # What is wrong with the nodes is part of the answer.
+    logging.getLogger("relay.chain").setLevel(logging.CRITICAL)
     rule = _finality(settings)
     try:
         found = app.relay_status(settings)
@@ -36,9 +39,7 @@ def status(options: argparse.Namespace) -> int:
 def _finality(settings: Settings) -> str:
     depth = settings.index.finality_depth
     by_depth = f"{count(depth, 'block')} below the head"
-    if settings.index.finality is FinalitySource.DEPTH:
-        return by_depth
-    return f"as the node says, or {by_depth} where it does not"
+    return by_depth if settings.index.finality is FinalitySource.DEPTH else f"as the node says, else {by_depth}"
 
 
 def _say_json(document: object) -> None:

@@ -26,7 +26,7 @@ def status_lines(health: Health, now: int, finality: str) -> list[str]:
     rows.append(("head", _head_text(health, now)))
     rows.append(("indexed", _indexed_text(health)))
     if status.index is not None and status.index.final_number is not None:
-        rows.append(("final", f"block {status.index.final_number}, {finality}"))
+        rows.append(("final", f"block {status.index.final_number} ({finality})"))
     rows.append(("feed", f"position {status.feed_position}"))
     rows += [("api", _follower_text(follower, health)) for follower in status.followers]
     if not status.followers:
