@@ -43,6 +43,7 @@ SEARCH_SECONDS = 2.0
 
 
 _REPAIR_SECONDS = 24 * 3600
+_LOCK_TRIES, _LOCK_SECONDS = 10, 0.5
 
 
 class Unavailable(Exception):
@@ -88,7 +89,12 @@ def forget_chain(settings: Settings) -> None:
     migrate(settings.database.url)
     writer = Writer(settings.database.url)
     try:
-        if not writer.try_lock():
+        # An index that has stopped looks again now and then, and lets go of the lock at once.
+        for _ in range(_LOCK_TRIES):
+            if writer.try_lock():
+                break
+            time.sleep(_LOCK_SECONDS)
+        else:
             raise Unavailable("another index process writes to this database: end it before a rebuild")
         with writer.transaction(is_long=True) as transaction:
             transaction.erase()

@@ -93,8 +93,17 @@ def _tend(child: _Child) -> int | None:
         return None
     child.pause = 1.0 if was_steady else min(child.pause * 2, _LONGEST_PAUSE_SECONDS)
     child.start_at = now + child.pause
-    logger.error("%s ended with status %d; starting it again in %g s", child.name, status, child.pause)
+    logger.error("%s %s; starting it again in %g s", child.name, _how_it_ended(status), child.pause)
     return None
+
+
+def _how_it_ended(status: int) -> str:
+    if status >= 0:
+        return f"ended with status {status}"
+    try:
+        return f"was ended by {signal.Signals(-status).name}"
+    except ValueError:
+        return f"was ended by signal {-status}"
 
 
 def _start(command: Sequence[str]) -> "subprocess.Popen[bytes]":

@@ -1,6 +1,7 @@
 """The index as a process: becomes the writer or waits for its turn, and goes on through every passing fault."""
 
 import logging
+import re
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -80,6 +81,7 @@ class IndexService:
         self._indexer: Indexer | None = None
         self._reported: tuple[IndexState, str] | None = None
         self._reported_at = 0.0
+        self._waits_for = ""
         self._contradictions = 0
         self._looked_at = 0.0
 
@@ -177,6 +179,7 @@ class IndexService:
                 self._wait_out(writer, error)
             else:
                 self._retry_seconds, self._contradictions = _FIRST_RETRY_SECONDS, 0
+                self._waits_for = ""
                 return result
         return None
 
@@ -189,9 +192,10 @@ class IndexService:
                 self._report(writer, IndexState.WAITING, f"the node keeps contradicting itself: {error}")
             self._stopping.wait(min(self._lengthened_retry(), self._poll_seconds))
             return
-        if self._reported != (IndexState.WAITING, str(error)):
+        if self._waits_for != _without_numbers(error):
             logger.warning("waiting: %s", error)
-            self._display.wait(str(error))
+        self._waits_for = _without_numbers(error)
+        self._display.wait(str(error))
         self._report(writer, IndexState.WAITING, str(error))
         # A node that is behind tells by every new head that it is not gone.
         seconds = self._poll_seconds if isinstance(error, NodeBehind) else self._lengthened_retry()
@@ -214,3 +218,8 @@ class IndexService:
         self._reported, self._reported_at = (state, reason), now
         head, final = (None, None) if self._indexer is None else (self._indexer.head, self._indexer.final_number)
         writer.report(IndexStatus(self._process, state, reason, head, final, self._node_in_use()))
+
+
+def _without_numbers(error: Exception) -> str:
+    """Return a reason without what changes in it while it is the same: a node that catches up names blocks."""
+    return re.sub(r"\d+", "", str(error))
