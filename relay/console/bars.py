@@ -19,6 +19,7 @@ from relay.index.joining import CatchingUp
 from relay.index.pace import Pace
 
 _REFRESHES_PER_SECOND = 4
+_LONGEST_REASON = 120
 
 
 class AboveBars(io.TextIOBase):
@@ -89,7 +90,7 @@ class Bars:
     def wait(self, reason: str) -> None:
         """Say below the log that it does not go on; why is in the log."""
         if self._progress is not None and self._chain is not None:
-            self._progress.update(self._chain, detail=f"waiting: {plain(reason)}")
+            self._progress.update(self._chain, detail=f"waiting: {plain(reason, _LONGEST_REASON)}")
 
     def end(self) -> None:
         """Take the bars away."""

@@ -45,10 +45,10 @@ def moment(when: datetime | int) -> str:
     return when.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
 
 
-def plain(text: str) -> str:
-    """Return a name that somebody else chose as it may stand on a terminal: on one line, without escapes."""
+def plain(text: str, longest: int = _LONGEST_NAME) -> str:
+    """Return what somebody else wrote as it may stand on a terminal: one line, no escapes, not too long."""
     shown = "".join(character if character.isprintable() else "?" for character in text)
-    return shown if len(shown) <= _LONGEST_NAME else shown[: _LONGEST_NAME - 3] + "..."
+    return shown if len(shown) <= longest else shown[: longest - 3] + "..."
 
 
 def labelled(rows: Iterable[tuple[str, str]]) -> list[str]:

@@ -138,6 +138,7 @@ def test_a_killed_child_is_started_again(config: Path, life: Life, tmp_path: Pat
         child = next(c for c in psutil.Process(process.pid).children() if role in c.cmdline())
         child.kill()
         until("the child is back", lambda: role_is_running(process.pid, role, other_than=child.pid), log)
+        assert f"{role} was ended by SIGKILL; starting it again" in log.read_text()
         until("the users are served", lambda: users_served(config) == PEOPLE, log)
 
 
