@@ -103,6 +103,7 @@ setup(
         "networkx>=3.6,<4",
         "orjson>=3.10",
         "psycopg2-binary>=2.9.10,<3",
+        "rich>=14,<16",
         "trustlines-contracts-bin==2.0.0",
         "urllib3>=2.2,<3",
         "web3>=8,<9",

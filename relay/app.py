@@ -5,7 +5,7 @@ import os
 import socket
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 
 from flask import Flask
@@ -17,9 +17,10 @@ from relay.api.gas import estimate_gas
 from relay.api.services import Services
 from relay.chain.heads import HeadWatcher
 from relay.chain.network import read_network
-from relay.chain.nodes import Nodes
+from relay.chain.nodes import Nodes, NodeState
 from relay.chain.registry import registered_networks
 from relay.chain.relaying import Relaying
+from relay.index.display import Display
 from relay.index.finality import FinalityRule
 from relay.index.indexer import Indexer, Options
 from relay.index.service import LONGEST_RETRY_SECONDS, IndexService
@@ -42,6 +43,7 @@ SEARCH_SECONDS = 2.0
 
 
 _REPAIR_SECONDS = 24 * 3600
+_LOCK_TRIES, _LOCK_SECONDS = 10, 0.5
 
 
 class Unavailable(Exception):
@@ -87,7 +89,12 @@ def forget_chain(settings: Settings) -> None:
     migrate(settings.database.url)
     writer = Writer(settings.database.url)
     try:
-        if not writer.try_lock():
+        # An index that has stopped looks again now and then, and lets go of the lock at once.
+        for _ in range(_LOCK_TRIES):
+            if writer.try_lock():
+                break
+            time.sleep(_LOCK_SECONDS)
+        else:
             raise Unavailable("another index process writes to this database: end it before a rebuild")
         with writer.transaction(is_long=True) as transaction:
             transaction.erase()
@@ -103,12 +110,13 @@ def build_index(
     stopping: threading.Event,
     open_connection: Callable[[str], Connection] = connect,
     longest_retry_seconds: float = LONGEST_RETRY_SECONDS,
+    display: Display | None = None,
 ) -> IndexService:
     """Return the index of some networks, its schema brought up to date; raises StoreError.
 
     ``networks`` are those that the settings name at the moment; what changes there while the index runs is
     followed. ``open_connection`` makes the connections that write, ``longest_retry_seconds`` bounds the wait
-    between attempts.
+    between attempts, ``display`` shows how it gets on (in the log, if there is none).
     """
     for name in migrate(settings.database.url):
         logger.info("brought the database schema up to date: %s", name)
@@ -121,6 +129,8 @@ def build_index(
         find_networks=wanted,
         wait=HeadWatcher(settings.node.heads_url, stopping).start().wait,
         process=process_name(),
+        node_in_use=lambda: node.url,
+        display=display,
         longest_retry_seconds=longest_retry_seconds,
     )
 
@@ -167,11 +177,23 @@ def relay_status(settings: Settings) -> RelayStatus:
         return StatusReader(pool).status()
 
 
-def verify(settings: Settings, node: Nodes, progress: Callable[[int], None]) -> tuple[Contents, list[Difference]]:
-    """Return what was compared with the chain, and all differences; raises StoreError, ChainError."""
-    with closing(Pool(settings.database.url, size=1)) as pool, StateReader(pool).snapshot() as snapshot:
-        contents = Contents.of(snapshot)
-    return contents, list(Verifier(node, progress).differences(contents))
+def node_states(settings: Settings) -> tuple[NodeState, ...]:
+    """Return how the nodes are at this moment, which takes up to 3 s; no fault of theirs raises."""
+    return Nodes(settings.node.urls, settings.node.timeout_seconds, settings.index.finality_depth).check()
+
+
+def stored_contents(settings: Settings) -> Contents:
+    """Return all that a verification compares, as of one commit; raises StoreError."""
+    with closing(Pool(settings.database.url, size=1)) as pool:
+        with pool.snapshot() as cursor:
+            require_current(cursor)
+        with StateReader(pool).snapshot() as snapshot:
+            return Contents.of(snapshot)
+
+
+def compare(node: Nodes, contents: Contents, progress: Callable[[int], None]) -> Iterator[Difference]:
+    """Yield what differs from the chain; ``progress`` hears how many more were compared; raises ChainError."""
+    return Verifier(node, progress).differences(contents)
 
 
 def repair(settings: Settings, node: Nodes, network_ids: Sequence[int]) -> None:

@@ -2,8 +2,9 @@
 
 import argparse
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 from relay import __version__
 from relay.supervisor import WITH_PARENT
@@ -13,7 +14,7 @@ INTERRUPTED_STATUS = 130
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command; return its exit status: 0 after a stop on request, 2 for a fault that is said on stderr."""
+    """Run the command; return its exit status: 0 if all is well, 2 for a fault that is said on stderr."""
     options = _parser().parse_args(arguments)
     try:
         # Only now: this brings in all of the relay, which takes a second.
@@ -40,20 +41,44 @@ def _parser() -> argparse.ArgumentParser:
     rebuild = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
     rebuild.add_argument("--rebuild", action="store_true", help="forget what is stored and read the chain anew")
 
-    def command(name: str, text: str, *parents: argparse.ArgumentParser) -> None:
-        commands.add_parser(name, help=text, description=text, parents=parents, allow_abbrev=False)
+    def command(
+        name: str, text: str, *parents: argparse.ArgumentParser, more: str = "", among: Any = commands
+    ) -> argparse.ArgumentParser:
+        parser: argparse.ArgumentParser = among.add_parser(
+            name,
+            help=text,
+            description=f"{text[0].upper()}{text[1:]}. {more}".strip(),
+            parents=parents,
+            allow_abbrev=False,
+        )
+        return parser
 
     command("run", "index and API together, for one machine", common, port, rebuild)
-    command("index", "keep the database in step with the chain", common, rebuild)
-    command("serve", "answer requests from the database", common, port)
-    command("status", "tell how the relay runs", common)
-    networks = commands.add_parser(
-        "networks", help="list the networks, add or remove some", parents=[common], allow_abbrev=False
+    command(
+        "index",
+        "keep the database in step with the chain",
+        common,
+        rebuild,
+        more="On a terminal it shows its progress. A second one on the same database stands by. "
+        "It ends with status 2 where only an operator can help, and says how.",
     )
-    networks.add_argument("action", choices=["list", "add", "remove"])
-    networks.add_argument("addresses_given", nargs="*", metavar="ADDRESS", help="of the contract")
-    verify = commands.add_parser(
-        "verify", help="compare every trustline with the chain", parents=[common], allow_abbrev=False
+    command("serve", "answer requests from the database", common, port)
+    status = command(
+        "status",
+        "tell how the relay is doing",
+        common,
+        more="Exit status: 0 if the index follows the chain, 1 if it lags, waits, has stopped or does not run, "
+        "2 if that cannot be told.",
+    )
+    status.add_argument("--json", action="store_true", help="as JSON, for programs")
+    _add_networks(
+        command("networks", "list the networks, add or remove some while the relay runs"), command, common
+    )
+    verify = command(
+        "verify",
+        "compare every trustline with the chain",
+        common,
+        more="Exit status: 0 if nothing differs, 1 if something does, 2 if it cannot be told.",
     )
     verify.add_argument("--repair", action="store_true", help="read the events of networks that differ anew")
     demo = commands.add_parser(
@@ -66,6 +91,31 @@ def _parser() -> argparse.ArgumentParser:
         "--directory", type=Path, default=Path(".demo"), metavar="DIR", help="where all of it lies (default .demo)"
     )
     return parser
+
+
+def _add_networks(
+    parser: argparse.ArgumentParser,
+    command: Callable[..., argparse.ArgumentParser],
+    common: argparse.ArgumentParser,
+) -> None:
+    actions = parser.add_subparsers(title="actions", metavar="ACTION", dest="action", required=True)
+    command("list", "list the networks and how far each has been read", common, among=actions)
+    add = command(
+        "add",
+        "serve further networks",
+        common,
+        among=actions,
+        more="Only these are read, the others are followed meanwhile. It counts more than settings and registry.",
+    )
+    remove = command(
+        "remove",
+        "serve networks no longer",
+        common,
+        among=actions,
+        more="What was read of them is kept. It counts more than settings and registry.",
+    )
+    for each in (add, remove):
+        each.add_argument("addresses_given", nargs="*", metavar="ADDRESS", help="of a network's contract")
 
 
 if __name__ == "__main__":

@@ -7,7 +7,7 @@ import sys
 import time
 from typing import Any, TextIO
 
-from relay.settings import LoggingSettings, SettingsError
+from relay.settings import LogFormat, LoggingSettings, SettingsError
 
 _STANDARD_ATTRIBUTES = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
 _QUIET = ("urllib3", "web3", "asyncio")
@@ -33,6 +33,10 @@ class KeyValueFormatter(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         """Return the line."""
+        return " ".join(_pairs(self.fields(record)))
+
+    def fields(self, record: logging.LogRecord) -> dict[str, Any]:
+        """Return what a line tells, by name and in order."""
         second = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(record.created))
         fields: dict[str, Any] = {
             "time": f"{second}.{int(record.msecs):03d}Z",
@@ -45,7 +49,15 @@ class KeyValueFormatter(logging.Formatter):
             fields["traceback"] = self.formatException(record.exc_info)
         elif record.exc_text:
             fields["traceback"] = record.exc_text
-        return " ".join(_pairs(fields))
+        return fields
+
+
+class JsonFormatter(KeyValueFormatter):
+    """The same fields as a JSON object on one line; numbers stay numbers."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Return the line."""
+        return json.dumps(self.fields(record), default=str)
 
 
 def extra_fields(record: logging.LogRecord) -> dict[str, Any]:
@@ -63,13 +75,19 @@ def _quoted(value: object) -> str:
     return text if is_plain else json.dumps(text, ensure_ascii=not text.isprintable())
 
 
+def _formatter(settings: LoggingSettings, *, is_terminal: bool) -> logging.Formatter:
+    if settings.format is LogFormat.JSON:
+        return JsonFormatter()
+    return TerminalFormatter() if is_terminal else KeyValueFormatter()
+
+
 def configure_logging(settings: LoggingSettings, stream: TextIO | None = None) -> None:
     """Set up logging for the whole process.
 
     The root logger gets [logging] level and writes to ``stream``, standard error by default: short lines at a
-    terminal, ``key=value`` otherwise. The rest of the section is given to logging.config.dictConfig on top,
-    incrementally unless it says ``incremental = false``, as the predecessor did: without that it changes levels
-    only. Calling it again replaces the set-up.
+    terminal, ``key=value`` otherwise, JSON where [logging] format says so. The rest of the section is given to
+    logging.config.dictConfig on top, incrementally unless it says ``incremental = false``, as the predecessor
+    did: without that it changes levels only. Calling it again replaces the set-up.
 
     Raises:
         SettingsError: dictConfig does not accept the section.
@@ -77,7 +95,7 @@ def configure_logging(settings: LoggingSettings, stream: TextIO | None = None) -
     """
     stream = stream or sys.stderr
     handler = logging.StreamHandler(stream)
-    handler.setFormatter(TerminalFormatter() if stream.isatty() else KeyValueFormatter())
+    handler.setFormatter(_formatter(settings, is_terminal=stream.isatty()))
     logging.basicConfig(level=settings.level.value, handlers=[handler], force=True)
     for name in _QUIET:
         logging.getLogger(name).setLevel(max(logging.WARNING, logging.getLevelName(settings.level.value)))

@@ -17,6 +17,10 @@ _GRACE_SECONDS = 15.0
 _LONGEST_PAUSE_SECONDS = 30.0
 _STEADY_SECONDS = 60.0
 
+STOPPED_STATUS = 3
+"""The status with which a command tells its supervisor that it must stop for reasons that lie outside of the relay
+and its settings: an operator is to decide, and the others go on meanwhile."""
+
 WITH_PARENT = "--with-parent"
 """The option that makes a command end when its standard input does, which is to say with its parent."""
 
@@ -36,7 +40,9 @@ def supervise(commands: Mapping[str, Sequence[str]], stopping: threading.Event) 
     """Run the commands until ``stopping`` is set; return the exit status for the whole.
 
     A command that ends by itself is started again after a growing pause. One that ends with status 2 before it
-    ever ran steadily has said what an operator must mend: then everything ends with status 2.
+    ever ran steadily has said what an operator must mend before anything can work: then everything ends with
+    status 2. With STOPPED_STATUS it says that it cannot go on while the others can: they do, and it is started
+    again after the longest pause, to see whether what stopped it has been resolved.
     """
     children = [_Child(name, command) for name, command in commands.items()]
     try:
@@ -77,10 +83,27 @@ def _tend(child: _Child) -> int | None:
     if status == 2 and not was_steady and child.status is None:
         return 2
     child.status = status
+    if status == STOPPED_STATUS:
+        child.start_at = now + _LONGEST_PAUSE_SECONDS
+        logger.error(
+            "%s has stopped, the rest goes on; looking again in %g s (`tl-relay status` tells more)",
+            child.name,
+            _LONGEST_PAUSE_SECONDS,
+        )
+        return None
     child.pause = 1.0 if was_steady else min(child.pause * 2, _LONGEST_PAUSE_SECONDS)
     child.start_at = now + child.pause
-    logger.error("%s ended with status %d; starting it again in %g s", child.name, status, child.pause)
+    logger.error("%s %s; starting it again in %g s", child.name, _how_it_ended(status), child.pause)
     return None
+
+
+def _how_it_ended(status: int) -> str:
+    if status >= 0:
+        return f"ended with status {status}"
+    try:
+        return f"was ended by {signal.Signals(-status).name}"
+    except ValueError:
+        return f"was ended by signal {-status}"
 
 
 def _start(command: Sequence[str]) -> "subprocess.Popen[bytes]":

@@ -49,12 +49,16 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class NodeState:
-    """How one of the nodes is: ``fault`` says why it is not fit, None if it is; ``head`` is a block number."""
+    """How one of the nodes is: ``fault`` says why it is not fit, None if it is; ``head`` is a block number.
+
+    ``head_timestamp`` is that block's, in Unix seconds.
+    """
 
     url: str
     is_used: bool
     fault: str | None
     head: int | None
+    head_timestamp: int | None = None
 
 
 class Nodes(ChainCalls):
@@ -115,6 +119,7 @@ class Nodes(ChainCalls):
                 is_used=member is self._used,
                 fault=member.fault,
                 head=None if member.head is None else member.head.number,
+                head_timestamp=None if member.head is None else member.head.timestamp,
             )
             for member in self._members
         )

@@ -2,13 +2,14 @@
 
 import json
 import os
+import shlex
 import signal
 import sys
 import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, closing, contextmanager, suppress
 from pathlib import Path
 from types import FrameType
 from typing import Any, TextIO
@@ -23,11 +24,15 @@ from relay.devnet.home import Home, occupied, remove
 from relay.devnet.postgres import EmbeddedPostgres
 from relay.devnet.process import Child, end_leftovers, start_child
 from relay.devnet.village import Village
+from relay.store.connection import Pool
+from relay.store.errors import StoreError
+from relay.store.status import IndexState, StatusReader
 
 FAULT_STATUS = 2
 PART_DIED_STATUS = 1
 RELAY_SECONDS = 120
 KEEP_SECONDS = 1.0
+AWAIT_SECONDS = 0.25
 DATABASE = "relay"
 ENDING_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
@@ -160,7 +165,7 @@ class _Demo:
     def _start_relay(self, chain: DemoChain, database: EmbeddedPostgres) -> Child:
         with self._console.step("Starting the relay"):
             try:
-                return self._launch_relay(chain)
+                return self._launch_relay(chain, database)
             except _PartDied as died:
                 if not self._continues:
                     raise
@@ -168,9 +173,9 @@ class _Demo:
                 self._console.say(f"The relay does not go on with its database, so that is read anew. {died}")
                 database.drop_database(DATABASE)
                 database.database_url(DATABASE)
-                return self._launch_relay(chain)
+                return self._launch_relay(chain, database)
 
-    def _launch_relay(self, chain: DemoChain) -> Child:
+    def _launch_relay(self, chain: DemoChain, database: EmbeddedPostgres) -> Child:
         home = self._home
         kept = {name: value for name, value in os.environ.items() if not name.startswith(("TL_RELAY_", "PG"))}
         kept.pop("DATABASE_URL", None)
@@ -178,20 +183,23 @@ class _Demo:
         relay = start_child("relay", command, home.log("relay"), pid_file=home.pid_file("relay"), environment=kept)
         self._parts.callback(relay.stop)
         try:
-            self._await_relay(chain, relay)
+            self._await_relay(chain, database, relay)
         except BaseException:
             relay.stop()
             raise
         return relay
 
-    def _await_relay(self, chain: DemoChain, relay: Child) -> None:
-        deadline = time.monotonic() + RELAY_SECONDS
+    def _await_relay(self, chain: DemoChain, database: EmbeddedPostgres, relay: Child) -> None:
+        began = time.monotonic()
+        deadline = began + RELAY_SECONDS
+        database_url = database.database_url(DATABASE)
         while not self._serves(chain.block_number()):
             self._check_end()
             _require_running(relay.is_running(), "relay", relay.log)
+            _require_index(database_url, time.monotonic() - began)
             if time.monotonic() > deadline:
                 raise DevnetError(f"The relay does not serve after {RELAY_SECONDS} s; its log is {relay.log}.")
-            time.sleep(0.1)
+            time.sleep(AWAIT_SECONDS)
 
     def _serves(self, block_number: int) -> bool:
         """Say whether the relay answers and has read the chain up to a block."""
@@ -207,6 +215,7 @@ class _Demo:
         self._console.say("\n" + guide(village, self._base, nonce_of))
         self._console.say(
             f"\nThe relay serves {self._base}; the chain (id 1337) answers at {chain.node.url}.\n"
+            f"How it is doing: {_status_command(self._home.settings)}\n"
             f"Everything lies in {self._home.directory}. Press Ctrl-C to end."
         )
 
@@ -238,6 +247,14 @@ def _require_running(running: bool, name: str, log: Path) -> None:
         raise _PartDied(f"The {name} has ended by itself; its log is {log}.{said}")
 
 
+def _require_index(database_url: str, seconds: float) -> None:
+    """Raise _PartDied if the relay's index has stopped for good within so many seconds; its API would go on."""
+    with suppress(StoreError), closing(Pool(database_url, size=1)) as pool:
+        index = StatusReader(pool).status().index
+        if index is not None and index.state is IndexState.STOPPED and index.age_seconds < seconds:
+            raise _PartDied(f"The index has stopped: {index.reason}")
+
+
 def _require_port(port: int, variable: str) -> None:
     """Raise DevnetError unless a server can listen on the port."""
     if not 0 < port < 65536:
@@ -250,6 +267,12 @@ def _require_port(port: int, variable: str) -> None:
         raise DevnetError(
             f"Port {port} is in use: choose another with {variable}, as in make demo {variable}=7000."
         )
+
+
+def _status_command(settings: Path) -> str:
+    command = Path(sys.executable).parent / "tl-relay"
+    program = [str(command)] if command.exists() else [sys.executable, "-m", "relay.cli"]
+    return shlex.join([*program, "status", "--config", str(settings)])
 
 
 def _settings(rpc_port: int, database_url: str, port: int, addresses: Path) -> str:

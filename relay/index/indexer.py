@@ -26,7 +26,7 @@ from relay.index.batching import BatchSize
 from relay.index.branching import Branching
 from relay.index.errors import REBUILD_ADVICE, Inconsistent, OtherChain
 from relay.index.finality import Finality, FinalityRule
-from relay.index.joining import Joining
+from relay.index.joining import CatchingUp, Joining
 from relay.index.recording import record, undo
 from relay.index.source import TOO_MUCH, ChainNode, Stretch, fetch_headers, fetch_stretch
 from relay.model import Block, NetworkInfo
@@ -58,7 +58,7 @@ class Options:
 class Step:
     """What one step did: the blocks it undid and added, the events it added, and where it ended.
 
-    ``joining`` is how many networks are still catching up.
+    ``joining`` is how many networks are still catching up, ``network`` the one of which a batch was read.
     """
 
     undone: int
@@ -67,6 +67,7 @@ class Step:
     block: Block | CursorPosition
     head: int
     joining: int = 0
+    network: CatchingUp | None = None
 
 
 class Indexer:
@@ -149,6 +150,7 @@ class Indexer:
             return self._at_rest(position, final, head)
         stretch = self._advance(networks, ancestor, final, head, undone)
         joining = self._joining.step(at_rest=False) if not undone else None
+        network = None if joining is None else self._joining.catching_up
         return Step(
             undone=undone,
             blocks=stretch.last.number - ancestor.number,
@@ -156,6 +158,7 @@ class Indexer:
             block=stretch.last,
             head=head.number,
             joining=self._joining.behind,
+            network=network,
         )
 
     def _advance(
@@ -187,7 +190,8 @@ class Indexer:
         events = self._joining.step(at_rest=True)
         if events is None and not self._joining.confirm(position) and not self._settle(position, final, head):
             return None
-        return Step(0, 0, events or 0, position, head.number, self._joining.behind)
+        network = None if events is None else self._joining.catching_up
+        return Step(0, 0, events or 0, position, head.number, self._joining.behind, network)
 
     def _settle(self, position: CursorPosition, final: int, head: Block) -> bool:
         """Take over what became final since the last commit; return whether anything did."""

@@ -7,6 +7,7 @@ everything else.
 
 import logging
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 from relay.addresses import Address, to_checksum
 from relay.chain.errors import NodeTooSlow, NotANetwork
@@ -24,6 +25,15 @@ _BATCH_LOGS = 2000
 """About so many logs are read at once of a network that catches up, so that the others wait little."""
 
 _ASK_AGAIN_SECONDS = 30.0
+
+
+@dataclass(frozen=True, slots=True)
+class CatchingUp:
+    """How far a network has come that joined later: its last block read, and that of the others."""
+
+    address: Address
+    block: int
+    end: int
 
 
 class Joining:
@@ -50,6 +60,7 @@ class Joining:
         self._unknown: dict[Address, float] = {}
         self._last_id = 0
         self.behind = 0
+        self.catching_up: CatchingUp | None = None
 
     def want(self, networks: Sequence[Address]) -> None:
         """Follow these from now on, and what operators chose by command; raises StoreError."""
@@ -90,6 +101,7 @@ class Joining:
             ChainError, StoreError: if the node or the database fails.
 
         """
+        self.catching_up = None
         if self._wanted is None:
             self.update()
         due = next((address for address, at in self._unknown.items() if at <= self._clock()), None)
@@ -167,7 +179,7 @@ class Joining:
             with self._writer.transaction() as transaction:
                 _write(transaction, network, stretch, final)
                 transaction.set_synced_to(network.id, stretch.last.number)
-            logger.debug("network %s: block %d of %d", *_progress(network, stretch.last.number, position))
+            self.catching_up = CatchingUp(network.info.address, stretch.last.number, position.number)
             if stretch.last.number < position.number:
                 return len(stretch.events)
         if not self._ask_contract(network, position, is_joining=True):
@@ -251,7 +263,3 @@ def _write(transaction: WriteTransaction, network: FollowedNetwork, stretch: Str
     eventful = {event.block_number for event in stretch.events}
     transaction.add_blocks(block for block in stretch.blocks if block.number in eventful)
     record(transaction, {network.info.address: network.id}, stretch.events)
-
-
-def _progress(network: FollowedNetwork, block: int, position: CursorPosition) -> tuple[str, int, int]:
-    return to_checksum(network.info.address), block, position.number

@@ -1,6 +1,7 @@
 """The index as a process: becomes the writer or waits for its turn, and goes on through every passing fault."""
 
 import logging
+import re
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -8,8 +9,9 @@ from typing import TypeVar
 
 from relay.addresses import Address
 from relay.chain.errors import ChainError, NotANetwork
+from relay.index.display import Display, LogLines
 from relay.index.errors import Inconsistent, IndexFault, NodeBehind
-from relay.index.indexer import Indexer, Step
+from relay.index.indexer import Indexer
 from relay.store.errors import SchemaMismatch, StoreError
 from relay.store.status import IndexState, IndexStatus
 from relay.store.writing import Writer
@@ -42,6 +44,8 @@ class IndexService:
         find_networks: Callable[[], Sequence[Address]] | None = None,
         wait: Callable[[float], object] | None = None,
         process: str = "",
+        node_in_use: Callable[[], str] = str,
+        display: Display | None = None,
         longest_retry_seconds: float = LONGEST_RETRY_SECONDS,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -56,6 +60,8 @@ class IndexService:
                 always the same.
             wait: waits so many seconds at most for a new head; by default until it is time to ask.
             process: names this process (host:pid) in the status.
+            node_in_use: tells the node that is asked, as it may be shown.
+            display: shows how it gets on; by default in the log.
             longest_retry_seconds: bounds the growing waits between attempts.
             clock: seconds that only go forward.
 
@@ -67,12 +73,15 @@ class IndexService:
         self._find_networks = find_networks
         self._wait = wait or stopping.wait
         self._process = process
+        self._node_in_use = node_in_use
+        self._display = display or LogLines()
         self._longest_retry_seconds = longest_retry_seconds
         self._clock = clock
         self._retry_seconds = _FIRST_RETRY_SECONDS
         self._indexer: Indexer | None = None
         self._reported: tuple[IndexState, str] | None = None
         self._reported_at = 0.0
+        self._waits_for = ""
         self._contradictions = 0
         self._looked_at = 0.0
 
@@ -83,6 +92,12 @@ class IndexService:
             PastFinality, OtherChain, SchemaMismatch, NotANetwork: what only an operator can resolve.
 
         """
+        try:
+            self._run()
+        finally:
+            self._display.end()
+
+    def _run(self) -> None:
         while not self._stopping.is_set():
             try:
                 writer = self._open_writer()
@@ -97,6 +112,7 @@ class IndexService:
             except StoreError as error:
                 # The state cannot be told where it is kept; the log is what remains.
                 logger.warning("waiting %g s: %s", self._retry_seconds, error)
+                self._display.wait(str(error))
                 self._stopping.wait(self._lengthened_retry())
 
     def _become_writer(self, writer: Writer) -> bool:
@@ -122,6 +138,7 @@ class IndexService:
             self._indexer = indexer
             self._patiently(writer, indexer.prepare)
             logger.info("the index is ready")
+            self._display.begin()
             self._follow(writer, indexer)
         except (IndexFault, NotANetwork) as fault:
             self._report(writer, IndexState.STOPPED, str(fault))
@@ -134,7 +151,7 @@ class IndexService:
             step = self._patiently(writer, indexer.step)
             if step is None:
                 if is_behind and not self._stopping.is_set():
-                    logger.info("the database has reached the head of the chain")
+                    self._display.level()
                     is_behind = False
                 self._report(writer, IndexState.FOLLOWING)
                 self._wait(self._poll_seconds)
@@ -142,7 +159,7 @@ class IndexService:
             is_behind = is_behind or step.head > step.block.number
             is_backfilling = is_behind or step.joining > 0
             self._report(writer, IndexState.BACKFILLING if is_backfilling else IndexState.FOLLOWING)
-            _log(step, is_behind=is_behind)
+            self._display.advance(step, is_behind=is_behind)
 
     def _look_for_networks(self, indexer: Indexer) -> None:
         now = self._clock()
@@ -162,6 +179,7 @@ class IndexService:
                 self._wait_out(writer, error)
             else:
                 self._retry_seconds, self._contradictions = _FIRST_RETRY_SECONDS, 0
+                self._waits_for = ""
                 return result
         return None
 
@@ -174,8 +192,10 @@ class IndexService:
                 self._report(writer, IndexState.WAITING, f"the node keeps contradicting itself: {error}")
             self._stopping.wait(min(self._lengthened_retry(), self._poll_seconds))
             return
-        if self._reported != (IndexState.WAITING, str(error)):
+        if self._waits_for != _without_numbers(error):
             logger.warning("waiting: %s", error)
+        self._waits_for = _without_numbers(error)
+        self._display.wait(str(error))
         self._report(writer, IndexState.WAITING, str(error))
         # A node that is behind tells by every new head that it is not gone.
         seconds = self._poll_seconds if isinstance(error, NodeBehind) else self._lengthened_retry()
@@ -197,11 +217,9 @@ class IndexService:
             return
         self._reported, self._reported_at = (state, reason), now
         head, final = (None, None) if self._indexer is None else (self._indexer.head, self._indexer.final_number)
-        writer.report(IndexStatus(self._process, state, reason, head, final))
+        writer.report(IndexStatus(self._process, state, reason, head, final, self._node_in_use()))
 
 
-def _log(step: Step, *, is_behind: bool) -> None:
-    if step.undone:
-        logger.warning("undid %d blocks that the chain has replaced", step.undone)
-    level = logging.INFO if is_behind or step.events or step.undone else logging.DEBUG
-    logger.log(level, "block %d of %d, %d events", step.block.number, step.head, step.events)
+def _without_numbers(error: Exception) -> str:
+    """Return a reason without what changes in it while it is the same: a node that catches up names blocks."""
+    return re.sub(r"\d+", "", str(error))

@@ -63,6 +63,13 @@ class LogLevel(StrEnum):
     CRITICAL = "CRITICAL"
 
 
+class LogFormat(StrEnum):
+    """What a line of the log looks like: made for people, or a JSON object."""
+
+    TEXT = "text"
+    JSON = "json"
+
+
 class FilePath(Text):
     """A path of a file."""
 
@@ -160,12 +167,13 @@ class IndexSettings:
 
 @dataclass(frozen=True, slots=True)
 class LoggingSettings:
-    """[logging]: ``level`` of the root logger; ``dict_config`` is what else stands there.
+    """[logging]: ``level`` of the root logger, ``format`` of its lines; ``dict_config`` is what else stands there.
 
     That is Python's logging.config.dictConfig in TOML, for example [logging.loggers."relay.index"].
     """
 
     level: LogLevel = key(Choice(LogLevel), LogLevel.INFO)
+    format: LogFormat = key(Choice(LogFormat), LogFormat.TEXT)
     dict_config: Mapping[str, object] = field(default_factory=dict)
 
 
@@ -183,7 +191,9 @@ DICT_CONFIG_KEYS = (
 
 
 class LoggingTable(Table):
-    """[logging]: the key ``level`` beside the keys of dictConfig, whose insides dictConfig checks."""
+    """[logging]: our own keys beside those of dictConfig, whose insides dictConfig checks."""
+
+    _OWN = ("level", "format")
 
     def __init__(self) -> None:
         super().__init__(LoggingSettings)
@@ -193,8 +203,8 @@ class LoggingTable(Table):
         if not isinstance(value, dict):
             raise place.unfit("a table", value)
         for name in value:
-            if name not in ("level", *DICT_CONFIG_KEYS):
-                raise place.child(name).fault(f"unknown key{suggestion(name, ('level', *DICT_CONFIG_KEYS))}")
+            if name not in (*self._OWN, *DICT_CONFIG_KEYS):
+                raise place.child(name).fault(f"unknown key{suggestion(name, (*self._OWN, *DICT_CONFIG_KEYS))}")
         given = {name: entry for name, entry in value.items() if name in DICT_CONFIG_KEYS}
         own = {name: entry for name, entry in value.items() if name not in given}
         return replace(read_table(LoggingSettings, own, place), dict_config=given)

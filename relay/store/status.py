@@ -12,6 +12,9 @@ from relay.store.errors import StoreError
 from relay.store.migrate import require_current
 from relay.store.rows import FOLLOWED_COLUMNS, CursorPosition, FollowedNetwork, followed_from
 
+WRITER_LOCK = 0x7452_0002
+"""Key of the advisory lock that one index process holds while it writes."""
+
 _STALE = "interval '60 seconds'"
 
 
@@ -29,7 +32,7 @@ class IndexStatus:
     """What the index process ``leader`` (host:pid) is doing.
 
     ``reason`` is a sentence: what it waits for or why it stopped and what to do, empty otherwise. ``head`` and
-    ``final_number`` are as the node last told them.
+    ``final_number`` are as the node last told them, ``node`` is the one in use (without credentials).
     """
 
     leader: str
@@ -37,6 +40,7 @@ class IndexStatus:
     reason: str = ""
     head: Block | None = None
     final_number: int | None = None
+    node: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +54,7 @@ class ReportedStatus:
     head_number: int | None
     head_timestamp: int | None
     final_number: int | None
+    node: str
     age_seconds: float
 
 
@@ -67,8 +72,8 @@ class FollowerStatus:
 class RelayStatus:
     """All that the database tells of a relay, as of one moment.
 
-    ``choices`` are the networks that operators added (true) or removed (false) by command; ``rows`` counts tables,
-    large ones by estimate.
+    ``has_writer`` says whether a process holds the lock of the one that writes, ``choices`` are the networks that
+    operators added (true) or removed (false) by command; ``rows`` counts tables, large ones by estimate.
     """
 
     index: ReportedStatus | None
@@ -78,21 +83,23 @@ class RelayStatus:
     followers: list[FollowerStatus]
     choices: dict[Address, bool]
     rows: dict[str, int]
+    has_writer: bool
 
 
 def write_status(cursor: Cursor, status: IndexStatus) -> None:
-    """Replace the index's status; ``since`` stays where state and reason do."""
+    """Replace the index's status; ``since`` stays where all else does, and in a stop from process to process."""
     cursor.execute(
         "INSERT INTO index_status AS old "
-        "(leader, state, reason, since, head_number, head_timestamp, final_number, updated_at) "
-        "VALUES (%s, %s, %s, clock_timestamp(), %s, %s, %s, clock_timestamp()) "
+        "(leader, state, reason, since, head_number, head_timestamp, final_number, node, updated_at) "
+        "VALUES (%s, %s, %s, clock_timestamp(), %s, %s, %s, %s, clock_timestamp()) "
         "ON CONFLICT (singleton) DO UPDATE SET "
-        "since = CASE WHEN old.leader = excluded.leader AND old.state = excluded.state "
-        "AND old.reason = excluded.reason THEN old.since ELSE excluded.since END, "
+        "since = CASE WHEN old.state = excluded.state AND (old.state = 'stopped' OR old.leader = excluded.leader "
+        "AND old.reason = excluded.reason) THEN old.since ELSE excluded.since END, "
         "leader = excluded.leader, state = excluded.state, reason = excluded.reason, "
         "head_number = coalesce(excluded.head_number, old.head_number), "
         "head_timestamp = coalesce(excluded.head_timestamp, old.head_timestamp), "
-        "final_number = coalesce(excluded.final_number, old.final_number), updated_at = excluded.updated_at",
+        "final_number = coalesce(excluded.final_number, old.final_number), "
+        "node = excluded.node, updated_at = excluded.updated_at",
         (
             status.leader,
             status.state.value,
@@ -100,6 +107,7 @@ def write_status(cursor: Cursor, status: IndexStatus) -> None:
             None if status.head is None else status.head.number,
             None if status.head is None else status.head.timestamp,
             status.final_number,
+            status.node,
         ),
     )
 
@@ -176,12 +184,13 @@ class StatusReader:
                 followers=_followers(cursor),
                 choices=choices(cursor),
                 rows=_row_counts(cursor),
+                has_writer=_has_writer(cursor),
             )
 
 
 def _index_status(cursor: Cursor) -> ReportedStatus | None:
     cursor.execute(
-        "SELECT leader, state, reason, since, head_number, head_timestamp, final_number, "
+        "SELECT leader, state, reason, since, head_number, head_timestamp, final_number, node, "
         "extract(epoch FROM now() - updated_at)::float FROM index_status"
     )
     row = cursor.fetchone()
@@ -217,6 +226,18 @@ def choices(cursor: Cursor) -> dict[Address, bool]:
     """Return the networks that operators added (true) or removed (false) by command, the oldest choice first."""
     cursor.execute("SELECT address, is_wanted FROM network_choices ORDER BY noted_at, address")
     return dict(cursor.fetchall())
+
+
+def _has_writer(cursor: Cursor) -> bool:
+    # Postgres shows a lock's 64-bit key as two halves.
+    cursor.execute(
+        "SELECT EXISTS (SELECT FROM pg_locks WHERE locktype = 'advisory' AND granted AND objsubid = 1 AND "
+        "database = (SELECT oid FROM pg_database WHERE datname = current_database()) AND "
+        "classid = %s AND objid = %s)",
+        (WRITER_LOCK >> 32, WRITER_LOCK & 0xFFFF_FFFF),
+    )
+    row = cursor.fetchone()
+    return bool(row and row[0])
 
 
 def _row_counts(cursor: Cursor) -> dict[str, int]:

@@ -21,10 +21,7 @@ from relay.store.event_writing import EventWriting
 from relay.store.heartbeat import Heartbeat
 from relay.store.rows import FOLLOWED_COLUMNS, CursorPosition, FollowedNetwork, followed_from
 from relay.store.state_writing import PairKey, StateWriting
-from relay.store.status import IndexStatus, choices, write_status
-
-_LOCK = 0x7452_0002
-"""Key of the advisory lock that one index process holds while it writes."""
+from relay.store.status import WRITER_LOCK, IndexStatus, choices, write_status
 
 FEED_CHANNEL = "tl_relay_feed"
 """The channel on which every commit is announced to those who follow the feed."""
@@ -76,7 +73,7 @@ class Writer:
     def try_lock(self) -> bool:
         """Become the writer if nobody else is; the lock is kept until the connection ends."""
         with self._within() as cursor:
-            cursor.execute("SELECT pg_try_advisory_lock(%s)", (_LOCK,))
+            cursor.execute("SELECT pg_try_advisory_lock(%s)", (WRITER_LOCK,))
             row = cursor.fetchone()
             return bool(row and row[0])
 

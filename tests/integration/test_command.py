@@ -1,22 +1,15 @@
 """The command ``tl-relay`` as an operator meets it: what it starts, what it says, and how it ends."""
 
 import json
-import os
 import signal
 import socket
-import subprocess
-import sys
 import time
-import tomllib
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
 
 import psutil
 import pytest
-import requests
 from web3 import Web3
 from web3.contract import Contract
 
@@ -25,8 +18,18 @@ from relay.devnet.deploy import CASH, deploy_network
 from relay.devnet.postgres import create_database, drop_database
 from relay.store.connection import connect
 from tests.support.chain_actions import Life
+from tests.support.commands import (
+    SECONDS,
+    api,
+    assert_refused,
+    indexed_block,
+    port_of,
+    run,
+    running,
+    until,
+    users_served,
+)
 
-SECONDS = 30
 TAKEOVER_SECONDS = 5.0
 PEOPLE = 5
 
@@ -77,77 +80,6 @@ def serving(
         until("it serves", lambda: api(config, "/networks"), folder / "log")
         yield port
     drop_database(postgres_url, "serving")
-
-
-def environment(**more: str) -> dict[str, str]:
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(("TL_RELAY_", "PG"))}
-    kept.pop("DATABASE_URL", None)
-    return kept | more
-
-
-def command(*arguments: object) -> list[str]:
-    return [sys.executable, "-m", "relay.cli", *map(str, arguments)]
-
-
-def run(*arguments: object, **more: str) -> "subprocess.CompletedProcess[str]":
-    return subprocess.run(
-        command(*arguments),
-        capture_output=True,
-        text=True,
-        timeout=SECONDS,
-        check=False,
-        env=environment(**more),
-    )
-
-
-@contextmanager
-def running(*arguments: object, log: Path, **more: str) -> Iterator["subprocess.Popen[bytes]"]:
-    """A command that is ended with all its children, whatever a test does to it."""
-    with log.open("ab") as output:
-        process = subprocess.Popen(
-            command(*arguments), stdout=output, stderr=output, env=environment(**more), start_new_session=True
-        )
-    try:
-        yield process
-    finally:
-        family = [process, *psutil.Process(process.pid).children(recursive=True)] if process.poll() is None else []
-        if process.poll() is None:
-            process.terminate()
-            try:
-                process.wait(SECONDS)
-            except subprocess.TimeoutExpired:
-                for member in family:
-                    member.kill()
-                raise
-
-
-def until(what: str, holds: Callable[[], Any], log: Path | None = None) -> Any:
-    deadline = time.monotonic() + SECONDS
-    while time.monotonic() < deadline:
-        try:
-            found = holds()
-        except requests.RequestException:
-            found = None
-        if found:
-            return found
-        time.sleep(0.05)
-    raise AssertionError(f"not within {SECONDS} s: {what}\n{log.read_text() if log else ''}")
-
-
-def port_of(config: Path) -> int:
-    port = tomllib.loads(config.read_text())["rest"]["port"]
-    assert isinstance(port, int)
-    return port
-
-
-def api(config: Path, path: str) -> Any:
-    answer = requests.get(f"http://127.0.0.1:{port_of(config)}/api/v1{path}", timeout=SECONDS)
-    return answer.json() if answer.ok else None
-
-
-def users_served(config: Path) -> int:
-    networks = api(config, "/networks")
-    return networks[0]["numUsers"] if networks else 0
 
 
 def test_run_serves_what_is_on_the_chain_and_ends_with_everything_it_started(
@@ -206,6 +138,7 @@ def test_a_killed_child_is_started_again(config: Path, life: Life, tmp_path: Pat
         child = next(c for c in psutil.Process(process.pid).children() if role in c.cmdline())
         child.kill()
         until("the child is back", lambda: role_is_running(process.pid, role, other_than=child.pid), log)
+        assert f"{role} was ended by SIGKILL; starting it again" in log.read_text()
         until("the users are served", lambda: users_served(config) == PEOPLE, log)
 
 
@@ -281,13 +214,14 @@ def test_networks_are_added_and_removed_while_the_relay_runs(
         until("the removed one is gone", lambda: serves(*first, by_command), log)
         listed = run("networks", "list", "--config", config).stdout.splitlines()
         assert [line.split()[-1] for line in listed] == ["served"] * 3
+        assert all("CASH" in line for line in listed)
         assert any(by_file in line and "not served" in line for line in listed)
         told = run("status", "--config", config)
         assert told.returncode == 0, told.stderr
-        assert "index      following since" in told.stdout
-        assert ", 0 behind the head" in told.stdout
-        assert "networks   2 served" in told.stdout
-        assert " at block " in told.stdout
+        assert "index      following the chain, since" in told.stdout
+        assert ", the head\n" in told.stdout
+        assert "networks   2 served, 1 removed" in told.stdout
+        assert " serves block " in told.stdout
     until("the end is noticed", lambda: run("status", "--config", config).returncode == 1)
 
 
@@ -343,7 +277,7 @@ def test_past_finality_the_index_stops_and_says_so_while_the_api_goes_on(
             assert "tl-relay index --rebuild" in log.read_text()
             told = run("status", "--config", config)
             assert told.returncode == 1
-            assert "index      stopped since" in told.stdout
+            assert "index      stopped, since" in told.stdout
             assert "tl-relay index --rebuild" in told.stdout
             assert users_served(config) == PEOPLE
             with running("index", "--rebuild", "--config", config, log=log):
@@ -483,19 +417,6 @@ def test_version_and_help_are_told() -> None:
     assert run("--version").stdout.startswith("tl-relay ")
     told = run("--help").stdout
     assert all(name in told for name in ("demo", "run", "index", "serve"))
-
-
-def assert_refused(result: "subprocess.CompletedProcess[str]", *said: str) -> None:
-    assert result.returncode == 2, result.stderr
-    assert "Traceback" not in result.stderr
-    sentence = next(line for line in result.stderr.splitlines() if line.startswith("tl-relay: "))
-    for part in said:
-        assert part in sentence, result.stderr
-
-
-def indexed_block(config: Path) -> int:
-    answer = requests.get(f"http://127.0.0.1:{port_of(config)}/api/v1/networks", timeout=SECONDS)
-    return int(answer.headers["X-Trustlines-Block"])
 
 
 def role_is_running(parent: int, role: str, other_than: int) -> bool:

@@ -128,6 +128,51 @@ def test_it_says_what_it_waits_for_and_goes_on_when_the_cause_is_gone(fault: Exc
     assert ran.fault is None
 
 
+def test_it_says_once_what_it_waits_for(caplog: pytest.LogCaptureFixture) -> None:
+    Ran(None, NodeBehind("it is at 7"), NodeBehind("it is at 8"), NodeUnreachable("it is away"), None, None)
+    said = [record.getMessage() for record in caplog.records if record.levelname == "WARNING"]
+    assert said == ["waiting: it is at 7", "waiting: it is away"]
+
+
+class Seen:
+    """A display that keeps what it is told."""
+
+    def __init__(self) -> None:
+        self.said: list[str] = []
+
+    def begin(self) -> None:
+        self.said.append("begin")
+
+    def advance(self, step: Step, *, is_behind: bool) -> None:
+        self.said.append(f"advance to {step.block.number}" + (", behind" if is_behind else ""))
+
+    def level(self) -> None:
+        self.said.append("level")
+
+    def wait(self, reason: str) -> None:
+        self.said.append(f"wait: {reason}")
+
+    def end(self) -> None:
+        self.said.append("end")
+
+
+def test_who_looks_on_is_told_how_it_gets_on() -> None:
+    seen = Seen()
+    Ran(ADVANCED, NodeUnreachable("away"), None, Step(0, 1, 0, HEAD, 10), None, display=seen)
+    assert seen.said == ["begin", "advance to 5, behind", "wait: away", "level", "advance to 10", "end"]
+
+
+def test_who_looks_on_is_told_of_the_end_also_when_it_must_stop() -> None:
+    seen = Seen()
+    Ran(PastFinality("run this"), display=seen)
+    assert seen.said == ["begin", "end"]
+
+
+def test_it_tells_the_node_in_use() -> None:
+    ran = Ran(None, None, node_in_use=lambda: "http://node")
+    assert ran.writer.reports[-1].node == "http://node"
+
+
 def test_a_chain_that_changes_meanwhile_is_looked_at_again_without_a_word_of_waiting() -> None:
     assert Ran(None, Inconsistent("it moved"), None).states == [IndexState.FOLLOWING]
 

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from relay.logs import KeyValueFormatter, configure_logging
-from relay.settings import LoggingSettings, LogLevel, SettingsError
+from relay.settings import LogFormat, LoggingSettings, LogLevel, SettingsError
 
 NAMES = ("relay.tests.logs", "relay.tests.logs.inner", "urllib3", "web3", "asyncio")
 
@@ -57,6 +57,15 @@ def test_a_traceback_stays_on_the_line_of_its_record() -> None:
         logger.exception("failed")
     assert stream.getvalue().count("\n") == 1
     assert r"ValueError: line one\nline two" in stream.getvalue()
+
+
+def test_a_record_can_be_a_json_object_in_which_numbers_stay_numbers() -> None:
+    logger, stream = log(LoggingSettings(format=LogFormat.JSON), Terminal())
+    logger.info('a "quoted"\nline', extra={"block": 17, "at": {1}})
+    record = json.loads(stream.getvalue())
+    assert list(record) == ["time", "level", "logger", "message", "block", "at"]
+    assert (record["message"], record["block"], record["at"]) == ('a "quoted"\nline', 17, "{1}")
+    assert stream.getvalue().count("\n") == 1
 
 
 @given(st.text())

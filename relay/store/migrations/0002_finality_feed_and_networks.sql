@@ -87,6 +87,8 @@ CREATE TABLE index_status (
     head_number    bigint,
     head_timestamp bigint,
     final_number   bigint,
+    -- The node that is asked, without credentials.
+    node           text        NOT NULL,
     updated_at     timestamptz NOT NULL
 );
 
