@@ -28,6 +28,7 @@ def run(world: World, report: Report, *, rounds: int, is_decisive: bool) -> None
             filled = world.fill(world.database(), node)
             seconds.append(filled.seconds)
         _require_all(world, filled.url)
+        world.keep(filled)
         report.progress("COPY of the same rows", 0, 1)
         copy = _copy(world, filled.url)
         theirs = _predecessor(world, node)

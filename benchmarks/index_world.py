@@ -150,8 +150,13 @@ class World:
         """Return a database filled up to the generated head, to be copied; the first that was filled counts."""
         if self._indexed is None:
             with self.node() as node:
-                self._indexed = self.fill(self.database(), node)
+                self.keep(self.fill(self.database(), node))
+        assert self._indexed is not None
         return self._indexed
+
+    def keep(self, filled: Indexed) -> None:
+        """Note a database that was filled up to the head, for `indexed`."""
+        self._indexed = filled
 
     def until(self, number: Callable[[], int | None], wanted: int, child: Child, what: str) -> float:
         """Return the time at which a block number was reached; raises RuntimeError if the process ends before."""

@@ -1,5 +1,7 @@
 """The story that the chain of the index's benchmark tells."""
 
+from itertools import pairwise
+
 from benchmarks.chain_plan import CREDIT, HOPS, VALUES, Plan, Story
 
 PLAN = Plan(users=40, trustlines=90, transfers=200, seed=3)
@@ -38,6 +40,6 @@ def test_every_transfer_goes_over_mediators_along_trustlines_that_can_carry_all_
         assert transfer.sender == path[0]
         assert 3 <= len(path) <= max(HOPS) + 1
         assert len(set(path)) == len(path)
-        assert all(frozenset(hop) in joined for hop in zip(path, path[1:], strict=False))
+        assert all(frozenset(hop) in joined for hop in pairwise(path))
         assert value == most_fees
     assert 2 * VALUES[1] * PLAN.transfers < CREDIT
