@@ -1,6 +1,6 @@
 """How long a new API process takes until it has its graphs, beside the least that this can take.
 
-Run as ``python -m benchmarks.index_cold start URL`` (or ``graph URL``) it is the process that is measured.
+Run as ``python -m benchmarks.index_cold URL`` it is the process that is measured.
 """
 
 import gc
@@ -9,14 +9,12 @@ import json
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
 
 from benchmarks.index_client import Client
-from benchmarks.index_world import World, ask, connected, free
-from benchmarks.networks import DIVISOR, CreditNetwork, preferential
+from benchmarks.index_world import World, connected, free
+from benchmarks.networks import CreditNetwork, preferential
 from benchmarks.report import Report, Row
 from benchmarks.timing import resident_mb
-from graph.network import NetworkGraph, Rules
 from relay.store.connection import Pool
 from relay.store.reading import FeedListener, StateReader
 from relay.store.rows import TRUSTLINE_COLUMNS
@@ -34,15 +32,18 @@ def run(world: World, report: Report, *, users: int, is_decisive: bool) -> None:
     database = world.database(template=world.indexed().url)
     _write(database, network)
     count = len(network.rows)
+    rows = world.folder / "trustlines"
+    network.write(rows)
     del network
     gc.collect()
     report.progress("cold start: COPY and graph alone", 0, 1)
     copy = min(_copy_away(database) for _ in range(3))
-    graph = _process("graph", database)
+    graph = _process("holding", "load", str(rows))
     bound = copy + graph["seconds"]
     report.progress("cold start: loading", 0, 1)
-    start = _process("start", database)
-    assert start["trustlines"] == graph["trustlines"] == count
+    start = _process("index_cold", database)
+    if start["trustlines"] != count:
+        raise RuntimeError(f"loaded {start['trustlines']} of {count} trustlines")
     ratio = start["seconds"] / bound
     peers: dict[str, float | str] = {"COPY to /dev/null": copy, "graph from rows": graph["seconds"]}
     target = f"at most {MOST_TIMES} times COPY to /dev/null and graph" if is_decisive else None
@@ -92,8 +93,8 @@ def _command(world: World, database: str) -> float:
     return seconds
 
 
-def _process(what: str, url: str) -> dict[str, float]:
-    command = [sys.executable, "-m", "benchmarks.index_cold", what, url]
+def _process(module: str, *arguments: str) -> dict[str, float]:
+    command = [sys.executable, "-m", f"benchmarks.{module}", *arguments]
     done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
     figures: dict[str, float] = json.loads(done.stdout)
     return figures
@@ -117,27 +118,5 @@ def start(url: str) -> dict[str, float]:
     return {"seconds": seconds, "trustlines": sum(counts), "before": before, "mb": resident_mb()}
 
 
-def graph(url: str) -> dict[str, float]:
-    """Build the graph of rows that are there already."""
-    rows = ask(url, f"SELECT {TRUSTLINE_COLUMNS} FROM trustlines")  # noqa: S608 - column names of ours
-    ready = [_row(row[1:]) for row in rows]
-    del rows
-    network = NetworkGraph(Rules(DIVISOR))
-    begin = time.perf_counter()
-    network.load(ready)
-    seconds = time.perf_counter() - begin
-    return {"seconds": seconds, "trustlines": network.number_of_trustlines}
-
-
-def _row(values: Sequence[object]) -> tuple[bytes, bytes, int, int, int, int, int, bool, int]:
-    lower, higher, balance, given, received, rate_given, rate_received, is_frozen, mtime = values
-    assert isinstance(lower, memoryview)
-    assert isinstance(higher, memoryview)
-    numbers = (int(str(number)) for number in (balance, given, received, rate_given, rate_received))
-    one, two, three, four, five = numbers
-    return bytes(lower), bytes(higher), one, two, three, four, five, bool(is_frozen), int(str(mtime))
-
-
 if __name__ == "__main__":
-    measure = {"start": start, "graph": graph}[sys.argv[1]]
-    sys.stdout.write(json.dumps(measure(sys.argv[2])) + "\n")
+    sys.stdout.write(json.dumps(start(sys.argv[1])) + "\n")

@@ -34,10 +34,15 @@ OPERATION = ("schema_migrations", "index_status", "followers", "network_choices"
 
 @dataclass(frozen=True, slots=True)
 class Indexed:
-    """A database that an index has filled up to the head, and the seconds from its start to there."""
+    """A database that an index has filled up to the head.
+
+    ``seconds`` are those from the start of its process to there, ``writing_seconds`` those since it took the
+    writer's lock.
+    """
 
     url: str
     seconds: float
+    writing_seconds: float
 
 
 class World:
@@ -143,8 +148,9 @@ class World:
         config = self.config(url, node, **settings)
         start = time.perf_counter()
         with self.running("index", config=config) as child:
-            seconds = self.until(lambda: cursor_of(url), reached, child, "the index") - start
-        return Indexed(url, seconds)
+            writing = self.until(lambda: int(is_written_to(url)), 1, child, "the index")
+            end = self.until(lambda: cursor_of(url), reached, child, "the index")
+        return Indexed(url, end - start, end - writing)
 
     def indexed(self) -> Indexed:
         """Return a database filled up to the generated head, to be copied; the first that was filled counts."""
