@@ -25,6 +25,7 @@ help:
 	@echo 'make soak MINUTES=n SEED=s  the simulation that tries to break the index, for longer'
 	@echo 'make lint    style, types, direction of imports'
 	@echo 'make bench NAME=paths  measures path search beside others; QUICK=1 ends within a minute'
+	@echo 'make bench NAME=index  measures the index beside the predecessor; QUICK=1 ends within a minute'
 	@echo 'make clean   removes what these commands made, the demo included'
 	@echo
 	@echo 'PYTHON=python3.13 chooses the Python (3.11 or newer), VENV=.venv-3.13 where its environment lies.'

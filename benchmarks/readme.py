@@ -25,15 +25,25 @@ WIDTH, HEIGHT, MARGIN, LEGEND = 760, 420, 60, 190
 
 def main() -> None:
     """Rewrite what lies between the marks of the README, and the plot."""
-    results = json.loads((RESULTS / "paths.json").read_text(encoding="utf-8"))
-    rows = [Row(**row) for row in results["rows"]]
     text = README.read_text(encoding="utf-8")
-    for mark, content in (("machine", machine(results["machine"])), ("paths", markdown(rows))):
-        begin, end = BEGIN.format(mark), END.format(mark)
-        before, rest = text.split(begin)
-        text = before + begin + content + "\n" + end + rest.split(end)[1]
+    for name in ("paths", "index"):
+        path = RESULTS / f"{name}.json"
+        if not path.exists():
+            continue
+        results = json.loads(path.read_text(encoding="utf-8"))
+        rows = [Row(**row) for row in results["rows"]]
+        text = replaced(text, f"machine of {name}", machine(results["machine"]))
+        text = replaced(text, name, markdown(rows))
+        if name == "paths":
+            PLOT.write_text(plot(rows), encoding="utf-8")
     README.write_text(text, encoding="utf-8")
-    PLOT.write_text(plot(rows), encoding="utf-8")
+
+
+def replaced(text: str, mark: str, content: str) -> str:
+    """Return a text with other content between the two marks of this name."""
+    begin, end = BEGIN.format(mark), END.format(mark)
+    before, rest = text.split(begin)
+    return before + begin + content + "\n" + end + rest.split(end)[1]
 
 
 def machine(facts: dict[str, Any]) -> str:

@@ -9,7 +9,7 @@ import importlib
 import os
 import sys
 
-BENCHMARKS = {"paths": "benchmarks.paths"}
+BENCHMARKS = {"paths": "benchmarks.paths", "index": "benchmarks.index"}
 NO = {"", "0", "no", "false"}
 
 
