@@ -1,5 +1,6 @@
 """How many blocks are asked for at once. Pure."""
 
+_FIRST = 16
 _SHRINK = 2
 _GROWTH = 2
 _PATIENCE = 64
@@ -14,12 +15,15 @@ class BatchSize:
     """
 
     def __init__(self, most_blocks: int, target_logs: int) -> None:
-        """Start with the most blocks that are ever asked for."""
+        """Start with a few blocks, as nobody knows how much is in them.
+
+        What is written in one transaction must not take so long that the database gives the writer up for dead.
+        """
         self._most = most_blocks
         self._target = target_logs
         self._refused: int | None = None
         self._since_refusal = 0
-        self.blocks = most_blocks
+        self.blocks = min(_FIRST, most_blocks)
 
     def refuse(self, blocks: int) -> None:
         """Note that so many blocks were too many."""

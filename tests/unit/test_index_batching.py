@@ -35,12 +35,21 @@ def test_a_limit_that_is_gone_is_forgotten_after_a_while() -> None:
 
 def test_busy_blocks_are_asked_for_by_fewer_and_quiet_ones_by_more() -> None:
     size = BatchSize(2000, 10_000)
+    ask(size, 10_000, 10)
+    assert size.blocks == 2000
     size.accept(2000, 200_000)
     assert size.blocks == 100
     size.accept(100, 10_000)
     assert size.blocks == 100
     ask(size, 10_000, 10)
     assert size.blocks == 2000
+
+
+def test_the_first_blocks_are_few_whatever_may_be_in_them() -> None:
+    size = BatchSize(2000, 10_000)
+    assert size.blocks == 16
+    size.accept(16, 16_000)
+    assert size.blocks == 10
 
 
 def test_there_is_always_one_block_to_ask_for() -> None:
