@@ -14,19 +14,28 @@
  * If the receiver pays, the smallest amount follows from the fees of a path that is known to go through, and the answer
  * narrows the general search: fees and hops of a good path, and the bounds.
  */
+#include "ends.h"
 #include "scratch.h"
 #include "search.h"
+
+#define PUT_OFF 0x80000000U /* in a heap: a user of whom some ends have been looked at, and not those that cost most */
+
+/* An end of a user. */
+typedef struct {
+    uint32_t user, index;
+} arrival;
 
 typedef struct {
     const network *net;
     const question *asked;
     scratch *work;
     uint32_t target, start; /* the far end, and the user at which the begun walk stands */
+    arrival at_target; /* the end of the far end's only trustline at the other user, as it has no hint */
     walk begun;
     uint64_t least; /* the smallest amount that a hop can have to move */
     uint64_t best_fees; /* of the best path known, and its hops */
     uint32_t best_hops;
-    uint64_t spent;
+    uint64_t spent, spent_on_exact;
     outcome failed; /* FOUND while nothing has */
 } search;
 
@@ -37,6 +46,13 @@ static bool spend(search *s, uint32_t amount) {
 
 static void push(search *s, heap *h, uint64_t cost, uint32_t hops, uint32_t u) {
     if (!heap_push(h, (entry){cost, hops, u})) s->failed = NO_MEMORY;
+}
+
+/* The end at which a user's only trustline arrives, and where; NOBODY if the user has more or none. */
+static arrival only_arrival(const network *net, uint32_t u) {
+    const user *alone = &net->users[u];
+    if (alone->degree != 1) return (arrival){NOBODY, NOBODY};
+    return (arrival){alone->ends[0].other, alone->ends[0].twin};
 }
 
 /* Whether the exact walk may go from user u to user p. */
@@ -93,83 +109,145 @@ static void try_to_join(search *s, uint32_t u) {
     s->best_hops = hops;
 }
 
-/* Whether no path through a user can be as good as the best one known. What the rest costs is known where the bounding
- * walk has settled the user; elsewhere it is no less than where that walk stands. */
-static bool is_hopeless(const search *s, uint64_t fees, uint32_t hops, uint32_t u) {
-    const label *rest = &s->work->bound[u];
+/* Whether no path through a user can be as good as the best one known, when the rest of it is another walk's. What that
+ * costs is known where the other walk has settled the user; elsewhere it is no less than where that walk stands. */
+static bool is_hopeless(const search *s, const label *others, const heap *other_heap, uint64_t fees, uint32_t hops,
+                        uint32_t u) {
     uint64_t more;
     uint32_t more_hops;
-    if (rest->is_settled) {
-        more = rest->cost;
-        more_hops = rest->hops;
-    } else if (s->work->bound_heap.count) {
-        more = s->work->bound_heap.entries[0].cost;
-        more_hops = s->work->bound_heap.entries[0].hops;
+    if (s->work->is_touched[u] && others[u].is_settled) {
+        more = others[u].cost;
+        more_hops = others[u].hops;
+    } else if (other_heap->count) {
+        more = other_heap->entries[0].cost;
+        more_hops = other_heap->entries[0].hops;
     } else {
-        return true; /* the bounding walk has been everywhere, but not here */
+        return true; /* the other walk has been everywhere, but not here */
     }
     if (more > MAX_AMOUNT - fees || fees + more > s->asked->max_fees) return true;
     return comes_before(s->best_fees, s->best_hops, fees + more, hops + more_hops);
 }
 
+/* Where the exact walk stands against what the bounding one knows. */
+static bool is_hopeless_exact(const search *s, uint64_t fees, uint32_t hops, uint32_t u) {
+    return is_hopeless(s, s->work->bound, &s->work->bound_heap, fees, hops, u);
+}
+
+/* The other way round, only if the sender pays: there no label of the exact walk is higher than what leads to the user on
+ * a path. The bounds of a path as good as the best one stay, since it is hopeless nowhere. */
+static bool is_hopeless_bound(const search *s, uint64_t fees, uint32_t hops, uint32_t u) {
+    if (s->asked->receiver_pays) return fees > s->asked->max_fees;
+    return is_hopeless(s, s->work->exact, &s->work->exact_heap, fees, hops, u);
+}
+
+/* Notes that the ends of a user that cost the whole fee are still to be looked at. */
+static void put_off(search *s, heap *h, uint64_t fees, uint32_t hops, uint32_t u) {
+    if (fees > s->asked->max_fees || comes_before(s->best_fees, s->best_hops, fees, hops)) return;
+    push(s, h, fees, hops, u | PUT_OFF);
+}
+
+/* Whether a hop would only tie with a label. The ends that users have put off come up beside users whose labels cost
+ * just as much, so that what ties can come after a user is settled. */
+static bool can_tie(const label *here, const label *there) {
+    return there->hops == here->hops + 1 && there->cost >= here->cost;
+}
+
+static void look_exact(search *s, uint32_t u, const end *e) {
+    uint32_t p = e->other;
+    const label *here = &s->work->exact[u];
+    label *there = &s->work->exact[p];
+    bool is_touched = s->work->is_touched[p], is_settled = is_touched && there->is_settled;
+    if (is_settled && !can_tie(here, there)) return;
+    if ((is_touched || u == s->start) && !may_walk(s, u, p)) return;
+    hop h = hop_over(e, s->asked->receiver_pays, s->asked->at);
+    uint64_t fees;
+    if (!fees_after(s, &h, here->cost, here->hops, p == s->target, &fees)) return;
+    uint32_t hops = here->hops + 1;
+    if (is_touched && there->is_reached && !comes_before(fees, hops, there->cost, there->hops)) {
+        bool ties = fees == there->cost && hops == there->hops;
+        if (ties && compare_users(s->net, u, there->parent) < 0) there->parent = u;
+        return;
+    }
+    if (is_settled || is_hopeless_exact(s, fees, hops, p)) return;
+    touch(s->work, p);
+    *there = (label){.cost = fees, .hops = hops, .parent = u, .is_reached = true};
+    push(s, &s->work->exact_heap, fees, hops, p);
+    if (is_touched && s->work->bound[p].is_reached) try_to_join(s, p);
+}
+
+static void look_bound(search *s, uint32_t u, uint32_t index) {
+    const end *e = &s->net->users[u].ends[index];
+    uint32_t p = e->other;
+    const label *here = &s->work->bound[u];
+    label *there = &s->work->bound[p];
+    bool is_touched = s->work->is_touched[p];
+    /* The exact walk has been at all ends of its start before anything else. */
+    if (is_touched && (there->is_settled || p == s->target || p == s->start || s->work->is_avoided[p])) return;
+    hop h = hop_over(e, !s->asked->receiver_pays, s->asked->at);
+    uint64_t fee;
+    if (!least_fee(s, &h, s->asked->receiver_pays && u == s->target, &fee) || fee > MAX_AMOUNT - here->cost) return;
+    uint64_t fees = here->cost + fee;
+    uint32_t hops = here->hops + 1;
+    if (is_touched && there->is_reached && !comes_before(fees, hops, there->cost, there->hops)) return;
+    if (is_hopeless_bound(s, fees, hops, p)) return;
+    touch(s->work, p);
+    *there = (label){.cost = fees, .hops = hops, .parent = u, .parent_end = index, .is_reached = true};
+    push(s, &s->work->bound_heap, fees, hops, p);
+    if (is_touched && s->work->exact[p].is_reached) try_to_join(s, p);
+}
+
 static void step_exact(search *s) {
-    uint32_t u = heap_pop(&s->work->exact_heap).user;
+    entry top = heap_pop(&s->work->exact_heap);
+    uint32_t u = top.user & ~PUT_OFF;
     label *here = &s->work->exact[u];
-    if (here->is_settled) return;
+    bool was_put_off = top.user & PUT_OFF;
+    if (comes_before(s->best_fees, s->best_hops, top.cost, top.hops)) return;
+    if (here->is_settled && !was_put_off) return;
     here->is_settled = true;
     if (u == s->target && u != s->start) return;
-    if (u != s->start && is_hopeless(s, here->cost, here->hops, u)) return;
-    const user *owner = &s->net->users[u];
-    if (!spend(s, owner->degree)) return;
-    for (uint32_t i = 0; i < owner->degree && s->failed == FOUND; i++) {
-        uint32_t p = owner->ends[i].other;
-        if (owner->ends[i].leads_nowhere && p != s->target) continue;
-        label *there = &s->work->exact[p];
-        if (there->is_settled || !may_walk(s, u, p)) continue;
-        hop h = hop_over(&owner->ends[i], s->asked->receiver_pays, s->asked->at);
-        uint64_t fees;
-        if (!fees_after(s, &h, here->cost, here->hops, p == s->target, &fees)) continue;
-        uint32_t hops = here->hops + 1;
-        if (there->is_reached && !comes_before(fees, hops, there->cost, there->hops)) continue;
-        if (is_hopeless(s, fees, hops, p)) continue;
-        touch(s->work, p);
-        *there = (label){.cost = fees, .hops = hops, .is_reached = true};
-        push(s, &s->work->exact_heap, fees, hops, p);
-        if (s->work->bound[p].is_reached) try_to_join(s, p);
+    if (u != s->start && is_hopeless_exact(s, here->cost, here->hops, u)) return;
+    bool sends = !s->asked->receiver_pays;
+    uint64_t amount = sends ? s->asked->value + here->cost : s->asked->value - here->cost, later = here->cost;
+    bool has_later = true;
+    if (sends && here->hops) {
+        has_later = add_fee(amount, 0, s->net->divisor, &later);
+        later -= s->asked->value;
+    } else if (!sends) {
+        later += fee_withheld(amount, s->net->divisor);
     }
+    selection which = was_put_off ? OTHER_ONES : has_later && later == here->cost ? ALL : OWED_ONES;
+    const user *owner = &s->net->users[u];
+    selected_ends some = select_ends(owner, !sends, was_put_off && sends ? s->asked->value + later : amount, which);
+    uint32_t looked = 1 + owner->degree / 8;
+    if (!was_put_off && s->at_target.user == u) look_exact(s, u, &owner->ends[s->at_target.index]);
+    for (uint32_t i = next_end(&some); i != NOBODY && s->failed == FOUND; i = next_end(&some), looked++)
+        look_exact(s, u, &owner->ends[i]);
+    if (which == OWED_ONES && has_later) put_off(s, &s->work->exact_heap, later, here->hops + 1, u);
+    if (s->failed == FOUND) spend(s, looked);
 }
 
 static void step_bound(search *s) {
-    uint32_t u = heap_pop(&s->work->bound_heap).user;
+    uint32_t top = heap_pop(&s->work->bound_heap).user, u = top & ~PUT_OFF;
     label *here = &s->work->bound[u];
-    if (here->is_settled) return;
+    bool was_put_off = top & PUT_OFF;
+    if (here->is_settled && !was_put_off) return;
     here->is_settled = true;
+    bool sends = !s->asked->receiver_pays;
+    hop unowed = {.capacity = MAX_AMOUNT};
+    uint64_t fee;
+    bool has_later = least_fee(s, &unowed, !sends && u == s->target, &fee) && fee <= MAX_AMOUNT - here->cost;
+    selection which = was_put_off ? OTHER_ONES : has_later && fee == 0 ? ALL : OWED_ONES;
     const user *owner = &s->net->users[u];
-    if (!spend(s, owner->degree)) return;
-    for (uint32_t i = 0; i < owner->degree && s->failed == FOUND; i++) {
-        uint32_t p = owner->ends[i].other;
-        bool is_first = p == s->start;
-        if (owner->ends[i].leads_nowhere && !is_first) continue;
-        label *there = &s->work->bound[p];
-        if (there->is_settled || p == s->target) continue;
-        if (is_first ? !may_walk(s, p, u) : s->work->is_avoided[p]) continue;
-        hop h = hop_over(&owner->ends[i], !s->asked->receiver_pays, s->asked->at);
-        bool is_free = s->asked->receiver_pays ? u == s->target : is_first && s->begun.hops == 0;
-        uint64_t fee;
-        if (!least_fee(s, &h, is_free, &fee) || fee > MAX_AMOUNT - here->cost) continue;
-        uint64_t fees = here->cost + fee;
-        uint32_t hops = here->hops + 1;
-        if (fees > s->asked->max_fees) continue;
-        if (there->is_reached && !comes_before(fees, hops, there->cost, there->hops)) continue;
-        touch(s->work, p);
-        *there = (label){.cost = fees, .hops = hops, .parent = u, .parent_end = i, .is_reached = true};
-        if (!is_first) push(s, &s->work->bound_heap, fees, hops, p);
-        if (s->work->exact[p].is_reached) try_to_join(s, p);
-    }
+    selected_ends some = select_ends(owner, sends, was_put_off && sends ? s->least + fee : s->least, which);
+    uint32_t looked = 1 + owner->degree / 8;
+    for (uint32_t i = next_end(&some); i != NOBODY && s->failed == FOUND; i = next_end(&some), looked++)
+        look_bound(s, u, i);
+    if (which == OWED_ONES && has_later) put_off(s, &s->work->bound_heap, here->cost + fee, here->hops + 1, u);
+    if (s->failed == FOUND) spend(s, looked);
 }
 
 static void drop_settled(heap *h, const label *labels) {
-    while (h->count && labels[h->entries[0].user].is_settled) heap_pop(h);
+    while (h->count && !(h->entries[0].user & PUT_OFF) && labels[h->entries[0].user].is_settled) heap_pop(h);
 }
 
 /* Whether a path through parts that neither walk has seen could still be as good as the best one known. */
@@ -179,15 +257,25 @@ static bool is_open(const search *s) {
     return !comes_before(s->best_fees, s->best_hops, b->cost + f->cost, b->hops + f->hops);
 }
 
+static uint32_t next_degree(const search *s, const heap *h) {
+    return s->net->users[h->entries[0].user & ~PUT_OFF].degree;
+}
+
 static void grow_both(search *s) {
+    step_exact(s);
     while (s->failed == FOUND) {
         drop_settled(&s->work->exact_heap, s->work->exact);
         drop_settled(&s->work->bound_heap, s->work->bound);
         if (!s->work->exact_heap.count || !s->work->bound_heap.count || !is_open(s)) return;
-        if (s->work->exact_heap.count <= s->work->bound_heap.count)
+        /* By turns of as much work: what has been done and the user that would be next, who can have very many ends. */
+        uint64_t before = s->spent;
+        if (s->spent_on_exact + next_degree(s, &s->work->exact_heap) <=
+            s->spent - s->spent_on_exact + next_degree(s, &s->work->bound_heap)) {
             step_exact(s);
-        else
+            s->spent_on_exact += s->spent - before;
+        } else {
             step_bound(s);
+        }
     }
 }
 
@@ -197,21 +285,7 @@ static outcome read_path(search *s, answer *out) {
     if (out->path == NULL) return NO_MEMORY;
     uint32_t u = s->target;
     out->path[out->path_length++] = u;
-    while (u != s->start) {
-        const user *owner = &s->net->users[u];
-        const label *here = &s->work->exact[u];
-        uint32_t next = NOBODY;
-        for (uint32_t i = 0; i < owner->degree; i++) {
-            uint32_t p = owner->ends[i].other;
-            const label *after = &s->work->exact[p];
-            if (!after->is_reached || after->hops + 1 != here->hops || !may_walk(s, p, u)) continue;
-            if (next != NOBODY && compare_users(s->net, next, p) < 0) continue;
-            hop h = hop_over(&owner->ends[i], true, s->asked->at);
-            uint64_t fees;
-            if (fees_after(s, &h, after->cost, after->hops, false, &fees) && fees == here->cost) next = p;
-        }
-        out->path[out->path_length++] = u = next;
-    }
+    while (u != s->start) out->path[out->path_length++] = u = s->work->exact[u].parent;
     for (uint32_t i = 1; i < s->asked->begun_count; i++) out->path[out->path_length++] = s->asked->begun[i];
     out->is_proven = true;
     return FOUND;
@@ -238,6 +312,7 @@ outcome narrow(network *net, scratch *work, const question *asked, known_path *k
         uint64_t fees = known->fees < asked->max_fees ? known->fees : asked->max_fees;
         s.least = fees < asked->value ? asked->value - fees : 0;
     }
+    s.at_target = only_arrival(net, s.target);
     begin(&s);
     grow_both(&s);
     while (!asked->receiver_pays && s.failed == FOUND && work->exact_heap.count) step_exact(&s);

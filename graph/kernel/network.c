@@ -9,12 +9,44 @@ static bool grow(void **array, uint32_t *room, uint32_t needed, size_t size) {
     if (needed <= *room) return true;
     uint64_t wanted = *room ? (uint64_t)*room + *room / 2 + 1 : 2;
     if (wanted < needed) wanted = needed;
-    if (wanted >= NOBODY) return false;
+    if (wanted > MOST_USERS) return false;
     void *larger = realloc(*array, wanted * size);
     if (larger == NULL) return false;
     *array = larger;
     *room = (uint32_t)wanted;
     return true;
+}
+
+/* Makes room for one more end, and moves the hints out of its way. */
+static bool grow_ends(user *u) {
+    uint64_t room = u->room ? (uint64_t)u->room + u->room / 2 + 1 : 2;
+    if (u->degree < u->room) return true;
+    if (room >= NOBODY) return false;
+    size_t had = hint_room(u->room), has = hint_room((uint32_t)room);
+    end *larger = realloc(u->ends, room * sizeof *larger + 2 * has);
+    if (larger == NULL) return false;
+    hint *from = (hint *)(larger + u->room), *to = (hint *)(larger + room);
+    memmove(to + has, from + had, had);
+    memmove(to, from, had);
+    memset(to + had, 0, has - had);
+    memset(to + has + had, 0, has - had);
+    u->ends = larger;
+    u->room = (uint32_t)room;
+    return true;
+}
+
+static hint hint_for(const end *e, bool is_payer) {
+    if (e->is_frozen || e->leads_nowhere) return 0;
+    hint owed = e->size && e->is_negative != is_payer ? OWED : 0;
+    if (e->size && (e->is_negative ? e->rate_received : e->rate_given)) return owed | HIGHEST_GRADE;
+    wide capacity = hop_over(e, is_payer, 0).capacity;
+    if (capacity < 0) return 0;
+    return owed | (capacity > (wide)MAX_AMOUNT ? HIGHEST_GRADE : grade((uint64_t)capacity));
+}
+
+static void note_hints(const user *u, uint32_t index) {
+    hints_of(u, true)[index] = hint_for(&u->ends[index], true);
+    hints_of(u, false)[index] = hint_for(&u->ends[index], false);
 }
 
 /* By default readers go first, and searches that leave no pause between them would keep changes out for ever. */
@@ -80,7 +112,9 @@ static end turned(const end *e, uint32_t owner) {
 /* Notes at the other end of a user's first trustline whether it is its only one. */
 static void note_degree(network *net, const user *u) {
     if (u->degree == 0) return;
-    net->users[u->ends[0].other].ends[u->ends[0].twin].leads_nowhere = u->degree == 1;
+    const user *other = &net->users[u->ends[0].other];
+    other->ends[u->ends[0].twin].leads_nowhere = u->degree == 1;
+    note_hints(other, u->ends[0].twin);
 }
 
 bool network_put(network *net, uint32_t owner, const end *state) {
@@ -93,13 +127,14 @@ bool network_put(network *net, uint32_t owner, const end *state) {
         mine.leads_nowhere = known->leads_nowhere;
         others.leads_nowhere = there->ends[known->twin].leads_nowhere;
     } else {
-        if (!grow((void **)&here->ends, &here->room, here->degree + 1, sizeof *here->ends)) return false;
-        if (!grow((void **)&there->ends, &there->room, there->degree + 1, sizeof *there->ends)) return false;
+        if (!grow_ends(here) || !grow_ends(there)) return false;
         others.twin = here->degree++;
         mine.twin = there->degree++;
     }
     here->ends[others.twin] = mine;
     there->ends[mine.twin] = others;
+    note_hints(here, others.twin);
+    note_hints(there, mine.twin);
     if (known == NULL) {
         note_degree(net, here);
         note_degree(net, there);
@@ -110,8 +145,12 @@ bool network_put(network *net, uint32_t owner, const end *state) {
 /* Takes an end out by putting the last one in its place. */
 static void take_out(network *net, user *u, uint32_t index) {
     uint32_t last = --u->degree;
-    if (index == last) return;
+    hint *pays = hints_of(u, true), *is_paid = hints_of(u, false);
     u->ends[index] = u->ends[last];
+    pays[index] = pays[last];
+    is_paid[index] = is_paid[last];
+    pays[last] = is_paid[last] = 0;
+    if (index == last) return;
     net->users[u->ends[index].other].ends[u->ends[index].twin].twin = index;
 }
 

@@ -11,7 +11,7 @@
 typedef struct {
     uint64_t cost;
     uint32_t hops;
-    uint32_t parent, parent_end; /* of a bound: the user before, and which of its ends leads here */
+    uint32_t parent, parent_end; /* the user before, and, of a bound, which of its ends leads here */
     bool is_reached;
     bool is_settled;
 } label;
