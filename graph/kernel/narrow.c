@@ -64,31 +64,33 @@ static bool may_walk(const search *s, uint32_t u, uint32_t p) {
     return !(p == s->target && s->asked->begun_count == 2 && is_among(s->asked->begun, 2, p));
 }
 
-/* The fees after a hop of the exact walk from a user with these fees and hops; `is_last` where it ends the path. */
-static bool fees_after(const search *s, const hop *h, uint64_t fees, uint32_t hops, bool is_last, uint64_t *after) {
-    uint64_t value = s->asked->value;
-    if (!s->asked->receiver_pays) {
-        uint64_t amount = value + fees;
-        if (hops && !add_fee(amount, h->balance, s->net->divisor, &amount)) return false;
-        *after = amount - value;
-        return can_pay(h, amount);
-    }
-    uint64_t amount = value - fees;
-    *after = fees + (is_last ? 0 : fee_withheld(imbalance(amount, h->balance), s->net->divisor));
-    return can_pay(h, amount);
+/* The fee of moving this amount over a trustline; false where it cannot pass. `is_free` where the rules charge none. */
+static bool fee_over(const search *s, const passage *over, uint64_t amount, bool is_free, uint64_t *fee) {
+    *fee = 0;
+    uint64_t with_fee = amount;
+    if (!is_free && s->asked->receiver_pays)
+        *fee = fee_withheld(imbalance(amount, over->owed), s->net->divisor);
+    else if (!is_free && !add_fee(amount, over->owed, s->net->divisor, &with_fee))
+        return false;
+    else
+        *fee = with_fee - amount;
+    return with_fee <= over->most;
 }
 
-/* The fee of a hop that moves as little as it can; `is_free` where the rules charge none. */
-static bool least_fee(const search *s, const hop *h, bool is_free, uint64_t *fee) {
-    *fee = 0;
-    if (s->asked->receiver_pays) {
-        if (!is_free) *fee = fee_withheld(imbalance(s->least, h->balance), s->net->divisor);
-        return can_pay(h, s->least);
-    }
-    uint64_t amount = s->least;
-    if (!is_free && !add_fee(amount, h->balance, s->net->divisor, &amount)) return false;
-    *fee = amount - s->least;
-    return can_pay(h, amount);
+/* What the exact walk moves after so many fees, before those of the next hop. */
+static uint64_t amount_after(const search *s, uint64_t fees) {
+    return s->asked->receiver_pays ? s->asked->value - fees : s->asked->value + fees;
+}
+
+/* The fees after a hop of the exact walk from a user with these fees and hops; `is_last` where it ends the path. */
+static bool fees_after(const search *s, const end *e, bool is_payer, uint64_t fees, uint32_t hops, bool is_last,
+                       uint64_t *after) {
+    passage over;
+    if (!passage_over(e, is_payer, s->asked->at, &over)) return false;
+    bool is_free = s->asked->receiver_pays ? is_last : hops == 0;
+    if (!fee_over(s, &over, amount_after(s, fees), is_free, after)) return false;
+    *after += fees;
+    return true;
 }
 
 /* Follows the bounding walk from a user to the far end, with the amounts that really move. */
@@ -98,8 +100,7 @@ static void try_to_join(search *s, uint32_t u) {
     while (u != s->target) {
         const label *there = &s->work->bound[u];
         const end *e = &s->net->users[there->parent].ends[there->parent_end];
-        hop h = hop_over(e, !s->asked->receiver_pays, s->asked->at);
-        if (!fees_after(s, &h, fees, hops, there->parent == s->target, &fees)) return;
+        if (!fees_after(s, e, !s->asked->receiver_pays, fees, hops, there->parent == s->target, &fees)) return;
         hops++;
         u = there->parent;
         if (!comes_before(fees, hops, s->best_fees, s->best_hops)) return;
@@ -115,7 +116,7 @@ static bool is_hopeless(const search *s, const label *others, const heap *other_
                         uint32_t u) {
     uint64_t more;
     uint32_t more_hops;
-    if (s->work->is_touched[u] && others[u].is_settled) {
+    if (u != NOBODY && s->work->is_touched[u] && others[u].is_settled) {
         more = others[u].cost;
         more_hops = others[u].hops;
     } else if (other_heap->count) {
@@ -152,16 +153,14 @@ static bool can_tie(const label *here, const label *there) {
     return there->hops == here->hops + 1 && there->cost >= here->cost;
 }
 
-static void look_exact(search *s, uint32_t u, const end *e) {
-    uint32_t p = e->other;
+static void look_exact(search *s, uint32_t u, uint32_t p, const end *e) {
     const label *here = &s->work->exact[u];
     label *there = &s->work->exact[p];
     bool is_touched = s->work->is_touched[p], is_settled = is_touched && there->is_settled;
     if (is_settled && !can_tie(here, there)) return;
     if ((is_touched || u == s->start) && !may_walk(s, u, p)) return;
-    hop h = hop_over(e, s->asked->receiver_pays, s->asked->at);
     uint64_t fees;
-    if (!fees_after(s, &h, here->cost, here->hops, p == s->target, &fees)) return;
+    if (!fees_after(s, e, s->asked->receiver_pays, here->cost, here->hops, p == s->target, &fees)) return;
     uint32_t hops = here->hops + 1;
     if (is_touched && there->is_reached && !comes_before(fees, hops, there->cost, there->hops)) {
         bool ties = fees == there->cost && hops == there->hops;
@@ -175,75 +174,81 @@ static void look_exact(search *s, uint32_t u, const end *e) {
     if (is_touched && s->work->bound[p].is_reached) try_to_join(s, p);
 }
 
-static void look_bound(search *s, uint32_t u, uint32_t index) {
-    const end *e = &s->net->users[u].ends[index];
-    uint32_t p = e->other;
+static void look_bound(search *s, uint32_t u, uint32_t p, const end *e) {
     const label *here = &s->work->bound[u];
     label *there = &s->work->bound[p];
     bool is_touched = s->work->is_touched[p];
-    /* The exact walk has been at all ends of its start before anything else. */
+    /* The exact walk begins with the ends of its start, and meets this one there. */
     if (is_touched && (there->is_settled || p == s->target || p == s->start || s->work->is_avoided[p])) return;
-    hop h = hop_over(e, !s->asked->receiver_pays, s->asked->at);
-    uint64_t fee;
-    if (!least_fee(s, &h, s->asked->receiver_pays && u == s->target, &fee) || fee > MAX_AMOUNT - here->cost) return;
-    uint64_t fees = here->cost + fee;
+    passage over;
+    uint64_t fees;
+    if (!passage_over(e, !s->asked->receiver_pays, s->asked->at, &over)) return;
+    if (!fee_over(s, &over, s->least, s->asked->receiver_pays && u == s->target, &fees)) return;
+    if (fees > MAX_AMOUNT - here->cost) return;
+    fees += here->cost;
     uint32_t hops = here->hops + 1;
     if (is_touched && there->is_reached && !comes_before(fees, hops, there->cost, there->hops)) return;
     if (is_hopeless_bound(s, fees, hops, p)) return;
     touch(s->work, p);
+    uint32_t index = (uint32_t)(e - s->net->users[u].ends);
     *there = (label){.cost = fees, .hops = hops, .parent = u, .parent_end = index, .is_reached = true};
     push(s, &s->work->bound_heap, fees, hops, p);
     if (is_touched && s->work->exact[p].is_reached) try_to_join(s, p);
+}
+
+/* Looks at the ends of the first user of a heap from which this amount, or more, is to move on. Where the payer is owed
+ * nothing the fee is the whole one, the same on all these ends. They are put off until the walk stands where they lead:
+ * often it has ended by then. */
+static inline void look_around(search *s, bool is_exact, entry top, uint64_t amount, bool is_free) {
+    uint32_t u = top.user & ~PUT_OFF, looked = 0;
+    const user *owner = &s->net->users[u];
+    const label *here = is_exact ? &s->work->exact[u] : &s->work->bound[u];
+    heap *own_heap = is_exact ? &s->work->exact_heap : &s->work->bound_heap;
+    uint64_t whole;
+    passage unowed = {.most = MAX_AMOUNT};
+    bool can_charge = fee_over(s, &unowed, amount, is_free, &whole) && whole <= MAX_AMOUNT - here->cost;
+    bool was_put_off = top.user & PUT_OFF;
+    selection which = was_put_off ? OTHER_ONES : can_charge && whole == 0 ? ALL : OWED_ONES;
+    uint64_t fees = here->cost + (was_put_off ? whole : 0);
+    bool is_new_hopeless = is_exact ? is_hopeless_exact(s, fees, here->hops + 1, NOBODY)
+                                    : is_hopeless_bound(s, fees, here->hops + 1, NOBODY);
+    bool is_payer = s->asked->receiver_pays == is_exact;
+    if (was_put_off && !s->asked->receiver_pays) amount += whole;
+    selected_ends some = select_ends(owner, is_payer, amount, which);
+    const uint32_t *others = others_of(owner);
+    for (uint32_t i = next_end(&some); i != NOBODY && s->failed == FOUND; i = next_end(&some), looked++) {
+        if (is_new_hopeless && !s->work->is_touched[others[i]]) continue;
+        if (is_exact)
+            look_exact(s, u, others[i], &owner->ends[i]);
+        else
+            look_bound(s, u, others[i], &owner->ends[i]);
+    }
+    if (s->failed == FOUND) spend(s, 1 + owner->degree / 8 + looked);
+    if (which == OWED_ONES && can_charge) put_off(s, own_heap, here->cost + whole, here->hops + 1, u);
 }
 
 static void step_exact(search *s) {
     entry top = heap_pop(&s->work->exact_heap);
     uint32_t u = top.user & ~PUT_OFF;
     label *here = &s->work->exact[u];
-    bool was_put_off = top.user & PUT_OFF;
-    if (comes_before(s->best_fees, s->best_hops, top.cost, top.hops)) return;
-    if (here->is_settled && !was_put_off) return;
-    here->is_settled = true;
-    if (u == s->target && u != s->start) return;
-    if (u != s->start && is_hopeless_exact(s, here->cost, here->hops, u)) return;
-    bool sends = !s->asked->receiver_pays;
-    uint64_t amount = sends ? s->asked->value + here->cost : s->asked->value - here->cost, later = here->cost;
-    bool has_later = true;
-    if (sends && here->hops) {
-        has_later = add_fee(amount, 0, s->net->divisor, &later);
-        later -= s->asked->value;
-    } else if (!sends) {
-        later += fee_withheld(amount, s->net->divisor);
+    if (!(top.user & PUT_OFF)) {
+        if (here->is_settled) return;
+        here->is_settled = true;
+        if (u == s->target && u != s->start) return;
+        if (u == s->at_target.user) look_exact(s, u, s->target, &s->net->users[u].ends[s->at_target.index]);
     }
-    selection which = was_put_off ? OTHER_ONES : has_later && later == here->cost ? ALL : OWED_ONES;
-    const user *owner = &s->net->users[u];
-    selected_ends some = select_ends(owner, !sends, was_put_off && sends ? s->asked->value + later : amount, which);
-    uint32_t looked = 1 + owner->degree / 8;
-    if (!was_put_off && s->at_target.user == u) look_exact(s, u, &owner->ends[s->at_target.index]);
-    for (uint32_t i = next_end(&some); i != NOBODY && s->failed == FOUND; i = next_end(&some), looked++)
-        look_exact(s, u, &owner->ends[i]);
-    if (which == OWED_ONES && has_later) put_off(s, &s->work->exact_heap, later, here->hops + 1, u);
-    if (s->failed == FOUND) spend(s, looked);
+    if (comes_before(s->best_fees, s->best_hops, top.cost, top.hops)) return;
+    if (u != s->start && is_hopeless_exact(s, here->cost, here->hops, u)) return;
+    look_around(s, true, top, amount_after(s, here->cost), !s->asked->receiver_pays && here->hops == 0);
 }
 
 static void step_bound(search *s) {
-    uint32_t top = heap_pop(&s->work->bound_heap).user, u = top & ~PUT_OFF;
+    entry top = heap_pop(&s->work->bound_heap);
+    uint32_t u = top.user & ~PUT_OFF;
     label *here = &s->work->bound[u];
-    bool was_put_off = top & PUT_OFF;
-    if (here->is_settled && !was_put_off) return;
+    if (here->is_settled && !(top.user & PUT_OFF)) return;
     here->is_settled = true;
-    bool sends = !s->asked->receiver_pays;
-    hop unowed = {.capacity = MAX_AMOUNT};
-    uint64_t fee;
-    bool has_later = least_fee(s, &unowed, !sends && u == s->target, &fee) && fee <= MAX_AMOUNT - here->cost;
-    selection which = was_put_off ? OTHER_ONES : has_later && fee == 0 ? ALL : OWED_ONES;
-    const user *owner = &s->net->users[u];
-    selected_ends some = select_ends(owner, sends, was_put_off && sends ? s->least + fee : s->least, which);
-    uint32_t looked = 1 + owner->degree / 8;
-    for (uint32_t i = next_end(&some); i != NOBODY && s->failed == FOUND; i = next_end(&some), looked++)
-        look_bound(s, u, i);
-    if (which == OWED_ONES && has_later) put_off(s, &s->work->bound_heap, here->cost + fee, here->hops + 1, u);
-    if (s->failed == FOUND) spend(s, looked);
+    look_around(s, false, top, s->least, s->asked->receiver_pays && u == s->target);
 }
 
 static void drop_settled(heap *h, const label *labels) {

@@ -17,21 +17,28 @@ static bool grow(void **array, uint32_t *room, uint32_t needed, size_t size) {
     return true;
 }
 
-/* Makes room for one more end, and moves the hints out of its way. */
+static void *memory_of(const user *u) { return u->room ? hints_of(u, false) : NULL; }
+
+/* Makes room for one more end. */
 static bool grow_ends(user *u) {
-    uint64_t room = u->room ? (uint64_t)u->room + u->room / 2 + 1 : 2;
     if (u->degree < u->room) return true;
-    if (room >= NOBODY) return false;
-    size_t had = hint_room(u->room), has = hint_room((uint32_t)room);
-    end *larger = realloc(u->ends, room * sizeof *larger + 2 * has);
-    if (larger == NULL) return false;
-    hint *from = (hint *)(larger + u->room), *to = (hint *)(larger + room);
-    memmove(to + has, from + had, had);
-    memmove(to, from, had);
-    memset(to + had, 0, has - had);
-    memset(to + has + had, 0, has - had);
-    u->ends = larger;
-    u->room = (uint32_t)room;
+    uint64_t room = u->room < 4 ? u->room + 2 : (uint64_t)u->room + u->room / 4 + 1;
+    if (room > MOST_USERS) return false;
+    user larger = *u;
+    larger.room = (uint32_t)room;
+    size_t before = 2 * hint_room(larger.room) + (room + room % 2) * sizeof(uint32_t);
+    char *memory = malloc(before + room * sizeof(end));
+    if (memory == NULL) return false;
+    memset(memory, 0, before);
+    larger.ends = (end *)(memory + before);
+    if (u->degree) {
+        memcpy(hints_of(&larger, false), hints_of(u, false), u->degree);
+        memcpy(hints_of(&larger, true), hints_of(u, true), u->degree);
+        memcpy(others_of(&larger), others_of(u), u->degree * sizeof(uint32_t));
+        memcpy(larger.ends, u->ends, u->degree * sizeof(end));
+    }
+    free(memory_of(u));
+    *u = larger;
     return true;
 }
 
@@ -44,7 +51,9 @@ static hint hint_for(const end *e, bool is_payer) {
     return owed | (capacity > (wide)MAX_AMOUNT ? HIGHEST_GRADE : grade((uint64_t)capacity));
 }
 
-static void note_hints(const user *u, uint32_t index) {
+/* Notes what is read of an end before it is looked at. */
+static void note_end(const user *u, uint32_t index) {
+    others_of(u)[index] = u->ends[index].other;
     hints_of(u, true)[index] = hint_for(&u->ends[index], true);
     hints_of(u, false)[index] = hint_for(&u->ends[index], false);
 }
@@ -69,7 +78,7 @@ bool network_init(network *net, uint32_t divisor, bool prevents_mediator_interes
 }
 
 void network_free(network *net) {
-    for (uint32_t i = 0; i < net->user_count; i++) free(net->users[i].ends);
+    for (uint32_t i = 0; i < net->user_count; i++) free(memory_of(&net->users[i]));
     free(net->users);
     scratch_free_all(net);
     pthread_mutex_destroy(&net->idle_lock);
@@ -89,7 +98,7 @@ static end *find(const network *net, uint32_t owner, uint32_t other) {
     const user *u = &net->users[owner_is_smaller ? owner : other];
     uint32_t wanted = owner_is_smaller ? other : owner;
     for (uint32_t i = 0; i < u->degree; i++) {
-        if (u->ends[i].other != wanted) continue;
+        if (others_of(u)[i] != wanted) continue;
         return owner_is_smaller ? &u->ends[i] : &net->users[owner].ends[u->ends[i].twin];
     }
     return NULL;
@@ -114,7 +123,7 @@ static void note_degree(network *net, const user *u) {
     if (u->degree == 0) return;
     const user *other = &net->users[u->ends[0].other];
     other->ends[u->ends[0].twin].leads_nowhere = u->degree == 1;
-    note_hints(other, u->ends[0].twin);
+    note_end(other, u->ends[0].twin);
 }
 
 bool network_put(network *net, uint32_t owner, const end *state) {
@@ -133,8 +142,8 @@ bool network_put(network *net, uint32_t owner, const end *state) {
     }
     here->ends[others.twin] = mine;
     there->ends[mine.twin] = others;
-    note_hints(here, others.twin);
-    note_hints(there, mine.twin);
+    note_end(here, others.twin);
+    note_end(there, mine.twin);
     if (known == NULL) {
         note_degree(net, here);
         note_degree(net, there);
@@ -147,6 +156,7 @@ static void take_out(network *net, user *u, uint32_t index) {
     uint32_t last = --u->degree;
     hint *pays = hints_of(u, true), *is_paid = hints_of(u, false);
     u->ends[index] = u->ends[last];
+    others_of(u)[index] = others_of(u)[last];
     pays[index] = pays[last];
     is_paid[index] = is_paid[last];
     pays[last] = is_paid[last] = 0;
