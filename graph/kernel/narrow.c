@@ -18,7 +18,11 @@
 #include "scratch.h"
 #include "search.h"
 
-#define PUT_OFF 0x80000000U /* in a heap: a user of whom some ends have been looked at, and not those that cost most */
+/* So few ends are all looked at at once: coming back to a user costs more. */
+#define FEW 8
+/* So many are gone through twice. */
+#define MANY 64
+
 
 /* An end of a user. */
 typedef struct {
@@ -33,6 +37,9 @@ typedef struct {
     arrival at_target; /* the end of the far end's only trustline at the other user, as it has no hint */
     walk begun;
     uint64_t least; /* the smallest amount that a hop can have to move */
+    uint64_t least_fees; /* what is known of all bounds but that of the far end: they are no less */
+    uint32_t least_hops;
+    bool has_seen_target; /* whether the bounding walk has looked at all ends of the far end */
     uint64_t best_fees; /* of the best path known, and its hops */
     uint32_t best_hops;
     uint64_t spent, spent_on_exact;
@@ -55,9 +62,14 @@ static arrival only_arrival(const network *net, uint32_t u) {
     return (arrival){alone->ends[0].other, alone->ends[0].twin};
 }
 
+/* Those who have begun the walk are avoided like those who are to be. */
+static bool is_avoided(const search *s, uint32_t u) {
+    return (s->asked->avoid_count || s->asked->begun_count > 1) && s->work->is_avoided[u];
+}
+
 /* Whether the exact walk may go from user u to user p. */
 static bool may_walk(const search *s, uint32_t u, uint32_t p) {
-    if (p == s->start || (p != s->target && s->work->is_avoided[p])) return false;
+    if (p == s->start || (p != s->target && is_avoided(s, p))) return false;
     if (u != s->start) return true;
     if (is_among(s->asked->not_next, s->asked->not_next_count, p)) return false;
     /* A cycle does not come back over the trustline with which it began. */
@@ -110,15 +122,14 @@ static void try_to_join(search *s, uint32_t u) {
     s->best_hops = hops;
 }
 
-/* Whether no path through a user can be as good as the best one known, when the rest of it is another walk's. What that
- * costs is known where the other walk has settled the user; elsewhere it is no less than where that walk stands. */
-static bool is_hopeless(const search *s, const label *others, const heap *other_heap, uint64_t fees, uint32_t hops,
-                        uint32_t u) {
+/* Whether no path through a user can be as good as the best one known. What the rest of it costs is known where the other
+ * walk has settled the user; elsewhere (rest is NULL) it is no less than where that walk stands. */
+static bool is_hopeless(const search *s, const label *rest, const heap *other_heap, uint64_t fees, uint32_t hops) {
     uint64_t more;
     uint32_t more_hops;
-    if (u != NOBODY && s->work->is_touched[u] && others[u].is_settled) {
-        more = others[u].cost;
-        more_hops = others[u].hops;
+    if (rest != NULL) {
+        more = rest->cost;
+        more_hops = rest->hops;
     } else if (other_heap->count) {
         more = other_heap->entries[0].cost;
         more_hops = other_heap->entries[0].hops;
@@ -129,16 +140,17 @@ static bool is_hopeless(const search *s, const label *others, const heap *other_
     return comes_before(s->best_fees, s->best_hops, fees + more, hops + more_hops);
 }
 
-/* Where the exact walk stands against what the bounding one knows. */
 static bool is_hopeless_exact(const search *s, uint64_t fees, uint32_t hops, uint32_t u) {
-    return is_hopeless(s, s->work->bound, &s->work->bound_heap, fees, hops, u);
+    const label *rest = s->work->state[u] & BOUND_SETTLED ? &s->work->bound[u] : NULL;
+    return is_hopeless(s, rest, &s->work->bound_heap, fees, hops);
 }
 
 /* The other way round, only if the sender pays: there no label of the exact walk is higher than what leads to the user on
  * a path. The bounds of a path as good as the best one stay, since it is hopeless nowhere. */
 static bool is_hopeless_bound(const search *s, uint64_t fees, uint32_t hops, uint32_t u) {
     if (s->asked->receiver_pays) return fees > s->asked->max_fees;
-    return is_hopeless(s, s->work->exact, &s->work->exact_heap, fees, hops, u);
+    const label *rest = s->work->state[u] & EXACT_SETTLED ? &s->work->exact[u] : NULL;
+    return is_hopeless(s, rest, &s->work->exact_heap, fees, hops);
 }
 
 /* Notes that the ends of a user that cost the whole fee are still to be looked at. */
@@ -147,39 +159,32 @@ static void put_off(search *s, heap *h, uint64_t fees, uint32_t hops, uint32_t u
     push(s, h, fees, hops, u | PUT_OFF);
 }
 
-/* Whether a hop would only tie with a label. The ends that users have put off come up beside users whose labels cost
- * just as much, so that what ties can come after a user is settled. */
-static bool can_tie(const label *here, const label *there) {
-    return there->hops == here->hops + 1 && there->cost >= here->cost;
-}
-
 static void look_exact(search *s, uint32_t u, uint32_t p, const end *e) {
+    uint8_t state = s->work->state[p];
+    if ((state || u == s->start) && !may_walk(s, u, p)) return;
     const label *here = &s->work->exact[u];
-    label *there = &s->work->exact[p];
-    bool is_touched = s->work->is_touched[p], is_settled = is_touched && there->is_settled;
-    if (is_settled && !can_tie(here, there)) return;
-    if ((is_touched || u == s->start) && !may_walk(s, u, p)) return;
     uint64_t fees;
     if (!fees_after(s, e, s->asked->receiver_pays, here->cost, here->hops, p == s->target, &fees)) return;
     uint32_t hops = here->hops + 1;
-    if (is_touched && there->is_reached && !comes_before(fees, hops, there->cost, there->hops)) {
+    label *there = &s->work->exact[p];
+    if (state & EXACT_REACHED && !comes_before(fees, hops, there->cost, there->hops)) {
         bool ties = fees == there->cost && hops == there->hops;
         if (ties && compare_users(s->net, u, there->parent) < 0) there->parent = u;
         return;
     }
-    if (is_settled || is_hopeless_exact(s, fees, hops, p)) return;
+    if (state & EXACT_SETTLED || is_hopeless_exact(s, fees, hops, p)) return;
     touch(s->work, p);
+    s->work->state[p] |= EXACT_REACHED;
     *there = (label){.cost = fees, .hops = hops, .parent = u, .is_reached = true};
     push(s, &s->work->exact_heap, fees, hops, p);
-    if (is_touched && s->work->bound[p].is_reached) try_to_join(s, p);
+    if (state & BOUND_REACHED) try_to_join(s, p);
 }
 
 static void look_bound(search *s, uint32_t u, uint32_t p, const end *e) {
-    const label *here = &s->work->bound[u];
-    label *there = &s->work->bound[p];
-    bool is_touched = s->work->is_touched[p];
+    uint8_t state = s->work->state[p];
     /* The exact walk begins with the ends of its start, and meets this one there. */
-    if (is_touched && (there->is_settled || p == s->target || p == s->start || s->work->is_avoided[p])) return;
+    if (state && (p == s->target || p == s->start || is_avoided(s, p))) return;
+    const label *here = &s->work->bound[u];
     passage over;
     uint64_t fees;
     if (!passage_over(e, !s->asked->receiver_pays, s->asked->at, &over)) return;
@@ -187,20 +192,54 @@ static void look_bound(search *s, uint32_t u, uint32_t p, const end *e) {
     if (fees > MAX_AMOUNT - here->cost) return;
     fees += here->cost;
     uint32_t hops = here->hops + 1;
-    if (is_touched && there->is_reached && !comes_before(fees, hops, there->cost, there->hops)) return;
+    label *there = &s->work->bound[p];
+    if (state & BOUND_REACHED && !comes_before(fees, hops, there->cost, there->hops)) return;
     if (is_hopeless_bound(s, fees, hops, p)) return;
     touch(s->work, p);
+    s->work->state[p] |= BOUND_REACHED;
     uint32_t index = (uint32_t)(e - s->net->users[u].ends);
     *there = (label){.cost = fees, .hops = hops, .parent = u, .parent_end = index, .is_reached = true};
     push(s, &s->work->bound_heap, fees, hops, p);
-    if (is_touched && s->work->exact[p].is_reached) try_to_join(s, p);
+    if (state & EXACT_REACHED) try_to_join(s, p);
+}
+
+/* Looks at those of some ends of a user that lead to users in a wanted state, whichever if it is 0, and in no unwanted one;
+ * returns how many they are. */
+static inline uint32_t go_through(search *s, bool is_exact, uint32_t u, selected_ends some, uint8_t wanted,
+                                  uint8_t unwanted) {
+    const user *owner = &s->net->users[u];
+    const uint32_t *others = others_of(owner);
+    uint32_t looked = 0;
+    for (uint32_t i = next_end(&some); i != NOBODY && s->failed == FOUND; i = next_end(&some)) {
+        uint8_t state = s->work->state[others[i]];
+        if (state & unwanted || (wanted && !(state & wanted))) continue;
+        looked++;
+        if (is_exact)
+            look_exact(s, u, others[i], &owner->ends[i]);
+        else
+            look_bound(s, u, others[i], &owner->ends[i]);
+    }
+    return looked;
+}
+
+/* Looks at some ends of a user, from where hops lead to others with these fees or more. If they are many, those come first
+ * where the other walk has been: the better the best path known, the fewer of the rest need be looked at. */
+static inline uint32_t look_at(search *s, bool is_exact, uint32_t u, selected_ends some, uint64_t fees, uint32_t hops) {
+    const heap *other_heap = is_exact ? &s->work->bound_heap : &s->work->exact_heap;
+    uint8_t settled = is_exact ? EXACT_SETTLED : BOUND_SETTLED, met = is_exact ? BOUND_REACHED : EXACT_REACHED;
+    uint8_t met_settled = is_exact ? BOUND_SETTLED : EXACT_SETTLED;
+    bool prunes = is_exact || !s->asked->receiver_pays, is_many = s->net->users[u].degree >= MANY;
+    uint32_t looked = is_many ? go_through(s, is_exact, u, some, met, settled) : 0;
+    bool is_rest_hopeless = prunes && is_hopeless(s, NULL, other_heap, fees, hops);
+    if (is_many && is_rest_hopeless) return looked;
+    return looked + go_through(s, is_exact, u, some, is_rest_hopeless ? met_settled : 0, is_many ? settled | met : settled);
 }
 
 /* Looks at the ends of the first user of a heap from which this amount, or more, is to move on. Where the payer is owed
  * nothing the fee is the whole one, the same on all these ends. They are put off until the walk stands where they lead:
  * often it has ended by then. */
 static inline void look_around(search *s, bool is_exact, entry top, uint64_t amount, bool is_free) {
-    uint32_t u = top.user & ~PUT_OFF, looked = 0;
+    uint32_t u = top.user & ~PUT_OFF;
     const user *owner = &s->net->users[u];
     const label *here = is_exact ? &s->work->exact[u] : &s->work->bound[u];
     heap *own_heap = is_exact ? &s->work->exact_heap : &s->work->bound_heap;
@@ -208,23 +247,29 @@ static inline void look_around(search *s, bool is_exact, entry top, uint64_t amo
     passage unowed = {.most = MAX_AMOUNT};
     bool can_charge = fee_over(s, &unowed, amount, is_free, &whole) && whole <= MAX_AMOUNT - here->cost;
     bool was_put_off = top.user & PUT_OFF;
-    selection which = was_put_off ? OTHER_ONES : can_charge && whole == 0 ? ALL : OWED_ONES;
-    uint64_t fees = here->cost + (was_put_off ? whole : 0);
-    bool is_new_hopeless = is_exact ? is_hopeless_exact(s, fees, here->hops + 1, NOBODY)
-                                    : is_hopeless_bound(s, fees, here->hops + 1, NOBODY);
-    bool is_payer = s->asked->receiver_pays == is_exact;
-    if (was_put_off && !s->asked->receiver_pays) amount += whole;
-    selected_ends some = select_ends(owner, is_payer, amount, which);
-    const uint32_t *others = others_of(owner);
-    for (uint32_t i = next_end(&some); i != NOBODY && s->failed == FOUND; i = next_end(&some), looked++) {
-        if (is_new_hopeless && !s->work->is_touched[others[i]]) continue;
-        if (is_exact)
-            look_exact(s, u, others[i], &owner->ends[i]);
-        else
-            look_bound(s, u, others[i], &owner->ends[i]);
+    selection which = was_put_off ? OTHER_ONES : can_charge && (whole == 0 || owner->degree <= FEW) ? ALL : OWED_ONES;
+    uint64_t fees = here->cost;
+    if (was_put_off) {
+        fees += whole;
+        if (!s->asked->receiver_pays) amount += whole;
     }
+    selected_ends some = select_ends(owner, s->asked->receiver_pays == is_exact, amount, which);
+    uint32_t looked = look_at(s, is_exact, u, some, fees, here->hops + 1);
     if (s->failed == FOUND) spend(s, 1 + owner->degree / 8 + looked);
-    if (which == OWED_ONES && can_charge) put_off(s, own_heap, here->cost + whole, here->hops + 1, u);
+    if (which == OWED_ONES && can_charge)
+        put_off(s, own_heap, here->cost + whole, here->hops + 1, u);
+    else if (!is_exact && u == s->target)
+        s->has_seen_target = true;
+}
+
+/* Whether the ends of a user, leading to others with these fees and hops, are on no path as good as the best one. They
+ * lead to the far end itself only where the bounding walk has come from there to the user. */
+static bool is_vain(const search *s, uint64_t fees, uint32_t hops, uint32_t u) {
+    if (s->at_target.user != NOBODY || (s->has_seen_target && !(s->work->state[u] & BOUND_REACHED))) {
+        fees = fees > MAX_AMOUNT - s->least_fees ? MAX_AMOUNT : fees + s->least_fees;
+        hops += s->least_hops;
+    }
+    return comes_before(s->best_fees, s->best_hops, fees, hops);
 }
 
 static void step_exact(search *s) {
@@ -234,10 +279,12 @@ static void step_exact(search *s) {
     if (!(top.user & PUT_OFF)) {
         if (here->is_settled) return;
         here->is_settled = true;
+        s->work->state[u] |= EXACT_SETTLED;
         if (u == s->target && u != s->start) return;
         if (u == s->at_target.user) look_exact(s, u, s->target, &s->net->users[u].ends[s->at_target.index]);
     }
-    if (comes_before(s->best_fees, s->best_hops, top.cost, top.hops)) return;
+    bool was_put_off = top.user & PUT_OFF;
+    if (is_vain(s, was_put_off ? top.cost : here->cost, here->hops + 1, u)) return;
     if (u != s->start && is_hopeless_exact(s, here->cost, here->hops, u)) return;
     look_around(s, true, top, amount_after(s, here->cost), !s->asked->receiver_pays && here->hops == 0);
 }
@@ -248,6 +295,11 @@ static void step_bound(search *s) {
     label *here = &s->work->bound[u];
     if (here->is_settled && !(top.user & PUT_OFF)) return;
     here->is_settled = true;
+    s->work->state[u] |= BOUND_SETTLED;
+    if (u != s->target && !s->least_hops) {
+        s->least_fees = top.cost;
+        s->least_hops = top.hops;
+    }
     look_around(s, false, top, s->least, s->asked->receiver_pays && u == s->target);
 }
 
@@ -262,8 +314,10 @@ static bool is_open(const search *s) {
     return !comes_before(s->best_fees, s->best_hops, b->cost + f->cost, b->hops + f->hops);
 }
 
-static uint32_t next_degree(const search *s, const heap *h) {
-    return s->net->users[h->entries[0].user & ~PUT_OFF].degree;
+/* About what the next step of a walk costs. Few trustlines have someone owed, and eight at once are judged for that. */
+static uint32_t next_cost(const search *s, const heap *h) {
+    uint32_t degree = s->net->users[h->entries[0].user & ~PUT_OFF].degree;
+    return h->entries[0].user & PUT_OFF ? degree : degree / 8;
 }
 
 static void grow_both(search *s) {
@@ -272,10 +326,10 @@ static void grow_both(search *s) {
         drop_settled(&s->work->exact_heap, s->work->exact);
         drop_settled(&s->work->bound_heap, s->work->bound);
         if (!s->work->exact_heap.count || !s->work->bound_heap.count || !is_open(s)) return;
-        /* By turns of as much work: what has been done and the user that would be next, who can have very many ends. */
+        /* By turns of as much work, what has been done and what the next user would cost, who can have very many ends. */
         uint64_t before = s->spent;
-        if (s->spent_on_exact + next_degree(s, &s->work->exact_heap) <=
-            s->spent - s->spent_on_exact + next_degree(s, &s->work->bound_heap)) {
+        if (s->spent_on_exact + next_cost(s, &s->work->exact_heap) <=
+            s->spent - s->spent_on_exact + next_cost(s, &s->work->bound_heap)) {
             step_exact(s);
             s->spent_on_exact += s->spent - before;
         } else {
@@ -301,6 +355,8 @@ static void begin(search *s) {
     uint64_t fees = s->asked->receiver_pays ? value - onward : onward - value;
     touch(s->work, s->start);
     touch(s->work, s->target);
+    s->work->state[s->start] |= EXACT_REACHED;
+    s->work->state[s->target] |= BOUND_REACHED;
     s->work->exact[s->start] = (label){.cost = fees, .hops = s->begun.hops, .is_reached = true};
     s->work->bound[s->target] = (label){.is_reached = true};
     push(s, &s->work->exact_heap, fees, s->begun.hops, s->start);
