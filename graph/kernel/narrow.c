@@ -62,14 +62,9 @@ static arrival only_arrival(const network *net, uint32_t u) {
     return (arrival){alone->ends[0].other, alone->ends[0].twin};
 }
 
-/* Those who have begun the walk are avoided like those who are to be. */
-static bool is_avoided(const search *s, uint32_t u) {
-    return (s->asked->avoid_count || s->asked->begun_count > 1) && s->work->is_avoided[u];
-}
-
 /* Whether the exact walk may go from user u to user p. */
 static bool may_walk(const search *s, uint32_t u, uint32_t p) {
-    if (p == s->start || (p != s->target && is_avoided(s, p))) return false;
+    if (p == s->start || (p != s->target && s->work->is_avoided[p])) return false;
     if (u != s->start) return true;
     if (is_among(s->asked->not_next, s->asked->not_next_count, p)) return false;
     /* A cycle does not come back over the trustline with which it began. */
@@ -105,8 +100,19 @@ static bool fees_after(const search *s, const end *e, bool is_payer, uint64_t fe
     return true;
 }
 
-/* Follows the bounding walk from a user to the far end, with the amounts that really move. */
-static void try_to_join(search *s, uint32_t u) {
+/* Whether both walks to a user have no other user in common. */
+static bool is_simple(const search *s, uint32_t u) {
+    for (uint32_t x = u; x != s->target; x = s->work->bound[x].parent)
+        for (uint32_t y = u; y != s->start; y = s->work->exact[y].parent)
+            if (y == s->work->bound[x].parent) return false;
+    return true;
+}
+
+/* Follows the bounding walk from a user to the far end, with the amounts that really move. A way round makes the amount
+ * smaller where the receiver pays, so that it can pass where the direct way cannot: that is no path. Where the sender
+ * pays, the direct way is never dearer. */
+static void try_to_join(search *s, uint32_t met) {
+    uint32_t u = met;
     uint64_t fees = s->work->exact[u].cost;
     uint32_t hops = s->work->exact[u].hops;
     while (u != s->target) {
@@ -117,7 +123,7 @@ static void try_to_join(search *s, uint32_t u) {
         u = there->parent;
         if (!comes_before(fees, hops, s->best_fees, s->best_hops)) return;
     }
-    if (fees > s->asked->max_fees) return;
+    if (fees > s->asked->max_fees || (s->asked->receiver_pays && !is_simple(s, met))) return;
     s->best_fees = fees;
     s->best_hops = hops;
 }
@@ -183,7 +189,7 @@ static void look_exact(search *s, uint32_t u, uint32_t p, const end *e) {
 static void look_bound(search *s, uint32_t u, uint32_t p, const end *e) {
     uint8_t state = s->work->state[p];
     /* The exact walk begins with the ends of its start, and meets this one there. */
-    if (state && (p == s->target || p == s->start || is_avoided(s, p))) return;
+    if (state && (p == s->target || p == s->start || s->work->is_avoided[p])) return;
     const label *here = &s->work->bound[u];
     passage over;
     uint64_t fees;
@@ -265,7 +271,8 @@ static inline void look_around(search *s, bool is_exact, entry top, uint64_t amo
 /* Whether the ends of a user, leading to others with these fees and hops, are on no path as good as the best one. They
  * lead to the far end itself only where the bounding walk has come from there to the user. */
 static bool is_vain(const search *s, uint64_t fees, uint32_t hops, uint32_t u) {
-    if (s->at_target.user != NOBODY || (s->has_seen_target && !(s->work->state[u] & BOUND_REACHED))) {
+    bool has_met = s->work->state[u] & BOUND_REACHED || u == s->start; /* the bounding walk passes over the start */
+    if (s->at_target.user != NOBODY || (s->has_seen_target && !has_met)) {
         fees = fees > MAX_AMOUNT - s->least_fees ? MAX_AMOUNT : fees + s->least_fees;
         hops += s->least_hops;
     }
