@@ -8,7 +8,7 @@ from graph.network import NetworkGraph, Rules
 from graph.paths import KERNEL, REFERENCE
 from graph.search import Reference
 from graph.transfer import FeePayer
-from graph.trustline import User
+from graph.trustline import Trustline, User
 from tests.support.random_networks import DIVISORS, NOW, SCALES, interesting_value, random_trustline, seed
 
 NETWORKS, QUESTIONS = 100, 12
@@ -81,3 +81,22 @@ def test_kernel_and_reference_agree_where_users_have_many_trustlines() -> None:
                 assert result == expected, f"network {number} of seed {seed()}"
                 found += isinstance(result, Found)
     assert found > NETWORKS, "too few of the questions had an answer to say much"
+
+
+def test_a_walk_that_passes_a_user_twice_hides_no_path() -> None:
+    # The fees of a round trip leave so little that it passes where the value cannot; it is no path all the same.
+    lines = [b"CH55", b"FH25", b"EH11", b"DG55", b"AB22", b"AD20", b"BH02", b"EF11", b"GH22"]
+    network = NetworkGraph(Rules(fee_divisor=10))
+    for line in lines:
+        lower, higher, given, received = (line[i : i + 1] for i in range(4))
+        network.apply(Trustline(lower, higher, given=int(given), received=int(received)))
+    limits = Limits(max_fees=5)
+    results = [
+        engine.completion(
+            network, (b"C",), b"B", 2, NOW, fee_payer=FeePayer.RECEIVER, limits=limits, budget=KERNEL_BUDGET
+        )
+        for engine in (REFERENCE, KERNEL)
+    ]
+    assert isinstance(results[0], Found)
+    assert results[0].transfer.path == (b"C", b"H", b"G", b"D", b"A", b"B")
+    assert results[1] == results[0]
