@@ -21,7 +21,8 @@ static inline bool comes_before(uint64_t cost, uint32_t hops, uint64_t other_cos
     return cost < other_cost || (cost == other_cost && hops < other_hops);
 }
 
-static inline bool heap_push(heap *h, entry e) {
+/* Puts an entry at the end, which makes a list of it and no heap. */
+static inline bool append(heap *h, entry e) {
     if (h->count == h->room) {
         size_t room = h->room ? h->room * 2 : 256;
         entry *larger = realloc(h->entries, room * sizeof e);
@@ -29,7 +30,13 @@ static inline bool heap_push(heap *h, entry e) {
         h->entries = larger;
         h->room = room;
     }
-    size_t at = h->count++;
+    h->entries[h->count++] = e;
+    return true;
+}
+
+static inline bool heap_push(heap *h, entry e) {
+    if (!append(h, e)) return false;
+    size_t at = h->count - 1;
     while (at) {
         size_t parent = (at - 1) / 2;
         entry *p = &h->entries[parent];

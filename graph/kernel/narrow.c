@@ -11,7 +11,8 @@
  * one in fees and hops has the best label at each of its users; among those the path whose users' keys come first is
  * read off from the sender's end.
  *
- * If the receiver pays, the smallest amount follows from the fees of a path that is known to go through, and the answer
+ * If the receiver pays, the smallest amount follows from the most that the fees may come to, and there can be doubts
+ * whether the labels tell all; ties.c says when. Without doubts the path is read off there; with them the answer
  * narrows the general search: fees and hops of a good path, and the bounds.
  */
 #include "scratch.h"
@@ -75,8 +76,21 @@ static bool least_fee(const search *s, const hop *h, bool is_free, uint64_t *fee
     return can_pay(h, amount);
 }
 
+/* Whether the exact walk to a user and the bounding walk on from there have nobody else in common. */
+static bool is_simple(const search *s, uint32_t joint) {
+    for (uint32_t ahead = joint; ahead != s->target;) {
+        ahead = s->work->bound[ahead].parent;
+        for (uint32_t u = joint; u != s->start;) {
+            u = s->work->exact[u].parent;
+            if (u == ahead) return false;
+        }
+    }
+    return true;
+}
+
 /* Follows the bounding walk from a user to the far end, with the amounts that really move. */
-static void try_to_join(search *s, uint32_t u) {
+static void try_to_join(search *s, uint32_t joint) {
+    uint32_t u = joint;
     uint64_t fees = s->work->exact[u].cost;
     uint32_t hops = s->work->exact[u].hops;
     while (u != s->target) {
@@ -89,6 +103,9 @@ static void try_to_join(search *s, uint32_t u) {
         if (!comes_before(fees, hops, s->best_fees, s->best_hops)) return;
     }
     if (fees > s->asked->max_fees) return;
+    /* What comes back to a user could leave the way between out. If the sender pays that is better still; does the
+     * receiver, more would have to pass. */
+    if (s->asked->receiver_pays && !is_simple(s, joint)) return;
     s->best_fees = fees;
     s->best_hops = hops;
 }
@@ -112,6 +129,19 @@ static bool is_hopeless(const search *s, uint64_t fees, uint32_t hops, uint32_t 
     return comes_before(s->best_fees, s->best_hops, fees + more, hops + more_hops);
 }
 
+/* Notes what a walk that the labels leave out would have at a user: see ties.c. */
+static void doubt(search *s, uint32_t u, uint64_t fees, uint32_t hops) {
+    if (!append(&s->work->doubts, (entry){fees, hops, u})) s->failed = NO_MEMORY;
+}
+
+/* The same where a dearer walk might pass a hop, and the one that is taken up cannot. */
+static void doubt_hop(search *s, const hop *h, uint32_t hops, uint32_t p) {
+    if (h->is_frozen || h->capacity < (wide)s->least) return;
+    uint64_t fees;
+    fees_after(s, h, s->asked->value - (uint64_t)h->capacity, hops, p == s->target, &fees);
+    doubt(s, p, fees, hops);
+}
+
 static void step_exact(search *s) {
     uint32_t u = heap_pop(&s->work->exact_heap).user;
     label *here = &s->work->exact[u];
@@ -125,15 +155,23 @@ static void step_exact(search *s) {
         uint32_t p = owner->ends[i].other;
         if (owner->ends[i].leads_nowhere && p != s->target) continue;
         label *there = &s->work->exact[p];
-        if (there->is_settled || !may_walk(s, u, p)) continue;
+        uint32_t hops = here->hops + 1;
+        if (there->is_settled && (!s->asked->receiver_pays || hops >= there->hops)) continue;
+        if (!may_walk(s, u, p)) continue;
         hop h = hop_over(&owner->ends[i], s->asked->receiver_pays, s->asked->at);
         uint64_t fees;
-        if (!fees_after(s, &h, here->cost, here->hops, p == s->target, &fees)) continue;
-        uint32_t hops = here->hops + 1;
-        if (there->is_reached && !comes_before(fees, hops, there->cost, there->hops)) continue;
+        if (!fees_after(s, &h, here->cost, here->hops, p == s->target, &fees)) {
+            if (s->asked->receiver_pays) doubt_hop(s, &h, hops, p);
+            continue;
+        }
+        if (there->is_reached && !comes_before(fees, hops, there->cost, there->hops)) {
+            if (s->asked->receiver_pays && hops < there->hops) doubt(s, p, fees, hops);
+            continue;
+        }
         if (is_hopeless(s, fees, hops, p)) continue;
+        if (s->asked->receiver_pays && there->is_reached && there->hops < hops) doubt(s, p, there->cost, there->hops);
         touch(s->work, p);
-        *there = (label){.cost = fees, .hops = hops, .is_reached = true};
+        *there = (label){.cost = fees, .hops = hops, .parent = u, .is_reached = true};
         push(s, &s->work->exact_heap, fees, hops, p);
         if (s->work->bound[p].is_reached) try_to_join(s, p);
     }
@@ -191,7 +229,7 @@ static void grow_both(search *s) {
     }
 }
 
-/* Only if the sender pays. */
+/* If the sender pays. */
 static outcome read_path(search *s, answer *out) {
     out->path = malloc((s->work->exact[s->target].hops + 1) * sizeof *out->path);
     if (out->path == NULL) return NO_MEMORY;
@@ -217,6 +255,22 @@ static outcome read_path(search *s, answer *out) {
     return FOUND;
 }
 
+/* Drops the doubts that the bounds or the labels dispel, now that the best path is known. */
+static void settle_doubts(search *s) {
+    heap *doubts = &s->work->doubts;
+    size_t kept = 0;
+    for (size_t i = 0; i < doubts->count; i++) {
+        entry e = doubts->entries[i];
+        const label *known = &s->work->exact[e.user];
+        if (is_hopeless(s, e.cost, e.hops, e.user)) continue;
+        if (known->is_reached && e.cost >= known->cost) {
+            if (e.hops >= known->hops || s->best_hops < e.hops || e.cost - known->cost > s->best_hops - e.hops) continue;
+        }
+        doubts->entries[kept++] = e;
+    }
+    doubts->count = kept;
+}
+
 static void begin(search *s) {
     uint64_t value = s->asked->value, onward = s->begun.onward;
     uint64_t fees = s->asked->receiver_pays ? value - onward : onward - value;
@@ -240,11 +294,16 @@ outcome narrow(network *net, scratch *work, const question *asked, known_path *k
     }
     begin(&s);
     grow_both(&s);
-    while (!asked->receiver_pays && s.failed == FOUND && work->exact_heap.count) step_exact(&s);
+    while (s.failed == FOUND && work->exact_heap.count) step_exact(&s);
+    known_path best = {s.best_fees, s.best_hops};
+    *known = best;
+    bool is_reached = work->exact[s.target].is_reached;
+    if (s.failed == FOUND && !asked->receiver_pays) s.failed = is_reached ? read_path(&s, out) : NOT_FOUND;
+    if (s.failed == FOUND && asked->receiver_pays) {
+        settle_doubts(&s);
+        if (work->doubts.count == 0)
+            s.failed = is_reached ? read_forwards(net, work, asked, &s.begun, best, &s.spent, out) : NOT_FOUND;
+    }
     out->work += s.spent;
-    known->fees = s.best_fees;
-    known->hops = s.best_hops;
-    if (s.failed != FOUND) return s.failed;
-    if (asked->receiver_pays) return FOUND;
-    return work->exact[s.target].is_reached ? read_path(&s, out) : NOT_FOUND;
+    return s.failed;
 }

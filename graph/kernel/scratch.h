@@ -11,7 +11,8 @@
 typedef struct {
     uint64_t cost;
     uint32_t hops;
-    uint32_t parent, parent_end; /* of a bound: the user before, and which of its ends leads here */
+    uint32_t parent;     /* the user before */
+    uint32_t parent_end; /* of a bound: which of that user's ends leads here */
     bool is_reached;
     bool is_settled;
 } label;
@@ -26,6 +27,7 @@ typedef struct scratch {
     uint32_t touched_count;
     bool *is_touched;
     heap exact_heap, bound_heap;
+    heap doubts; /* a list: walks that the labels leave out */
 } scratch;
 
 /* Blank working memory, NULL if there is none to be had. */
