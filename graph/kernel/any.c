@@ -11,6 +11,10 @@
 
 #include "scratch.h"
 #include "search.h"
+#include "tight.h"
+
+/* So much work may be for nothing. */
+#define LITTLE_WORK 4096
 
 typedef struct {
     walk state;
@@ -31,6 +35,8 @@ typedef struct {
     uint64_t max_fees; /* of the walks still wanted, and, if they cost so much, their hops */
     uint32_t hops_at_max_fees;
     bool has_fee_bounds, has_hop_bounds;
+    bool is_bold;
+    tight tight; /* blank as long as it is not looked into */
     uint64_t spent;
 } search;
 
@@ -115,9 +121,24 @@ static bool has_passed(const search *s, uint32_t index, uint32_t u) {
     return false;
 }
 
+/* Whether a walk with these fees and hops so far can still end as well as the best one known. */
+static bool is_worth(const search *s, const label *rest, uint64_t fees, uint32_t hops) {
+    if (!rest->is_reached || rest->cost > s->max_fees - fees) return false;
+    if (fees + rest->cost < s->max_fees) return true;
+    return hops <= s->hops_at_max_fees && rest->hops <= s->hops_at_max_fees - hops;
+}
+
+/* Whether a walk could leave out what lies between a user it has passed and the same user on the other's way on. */
+static bool can_cut(const search *s, const step *later, uint32_t u) {
+    if (s->tight.through == NULL) return false;
+    return !is_worth(s, &s->tight.through[u], later->fees, later->state.hops + 1);
+}
+
 static bool passes_only(const search *s, uint32_t index, uint32_t over) {
-    for (; index != NOBODY; index = s->steps[index].before)
-        if (!has_passed(s, over, s->steps[index].user)) return false;
+    for (uint32_t i = index; i != NOBODY; i = s->steps[i].before) {
+        uint32_t u = s->steps[i].user;
+        if (!has_passed(s, over, u) && !can_cut(s, &s->steps[over], u)) return false;
+    }
     return true;
 }
 
@@ -130,18 +151,22 @@ static bool covers(const search *s, const walk *one, const walk *other) {
     return s->asked->receiver_pays ? one->bound <= other->bound : one->bound >= other->bound;
 }
 
-static bool dominates(const search *s, uint32_t taken, uint32_t later, bool is_bold) {
-    const walk *a = &s->steps[taken].state, *b = &s->steps[later].state;
-    if (is_bold) return a->hops != b->hops ? a->hops < b->hops : compare_paths(s, taken, later) <= 0;
-    return a->hops <= b->hops && covers(s, a, b) && passes_only(s, taken, later);
+static bool dominates(const search *s, uint32_t taken, uint32_t later) {
+    const step *one = &s->steps[taken], *other = &s->steps[later];
+    const walk *a = &one->state, *b = &other->state;
+    if (a->hops > b->hops) return false;
+    bool is_fit = s->is_bold;
+    if (s->tight.through != NULL) is_fit = !is_worth(s, &s->tight.through[other->user], other->fees, b->hops);
+    if (is_fit && (a->hops < b->hops || compare_paths(s, taken, later) <= 0)) return true;
+    return !s->is_bold && covers(s, a, b) && passes_only(s, taken, later);
 }
 
-static bool is_dominated(search *s, uint32_t index, bool is_bold) {
+static bool is_dominated(search *s, uint32_t index) {
     uint32_t taken = s->work->first[s->steps[index].user], hops = s->steps[index].state.hops;
     for (; taken != NOBODY; taken = s->steps[taken].next) {
         /* Comparing costs time too, by the length of the paths, and where many walks meet it is most of it. */
-        s->spent += is_bold ? 1 : 1 + hops;
-        if (dominates(s, taken, index, is_bold)) return true;
+        s->spent += s->is_bold ? 1 : 1 + hops;
+        if (dominates(s, taken, index)) return true;
     }
     return false;
 }
@@ -158,6 +183,7 @@ static bool rest_of(const search *s, uint32_t u, uint64_t *fees, uint32_t *hops)
 
 static bool is_hopeless(const search *s, uint32_t u, uint64_t fees, uint32_t hops) {
     if (fees > s->max_fees || hops > s->asked->max_hops) return true;
+    if (s->tight.rest != NULL && !is_worth(s, &s->tight.rest[u], fees, hops)) return true;
     if (s->has_hop_bounds) {
         const label *rest = &s->work->bound[u];
         return !rest->is_reached || rest->hops > s->asked->max_hops - hops;
@@ -251,6 +277,7 @@ static bool begin(search *s, const walk *begun) {
 
 /* Takes up walks until one reaches the target. */
 static outcome run(search *s, const walk *begun, bool is_bold, uint32_t *reached) {
+    s->is_bold = is_bold;
     for (uint32_t i = 0; i < s->step_count; i++) s->work->first[s->steps[i].user] = NOBODY;
     s->step_count = s->queue_count = 0;
     if (!begin(s, begun)) return NO_MEMORY;
@@ -261,7 +288,7 @@ static outcome run(search *s, const walk *begun, bool is_bold, uint32_t *reached
             *reached = index;
             return FOUND;
         }
-        if (is_dominated(s, index, is_bold)) continue;
+        if (is_dominated(s, index)) continue;
         touch(s->work, here->user);
         here->next = s->work->first[here->user];
         s->work->first[here->user] = index;
@@ -269,41 +296,6 @@ static outcome run(search *s, const walk *begun, bool is_bold, uint32_t *reached
         if (here->state.hops < s->asked->max_hops && !extend(s, index)) return NO_MEMORY;
     }
     return NOT_FOUND;
-}
-
-/* The walk that was taken up first at a user: the one with the lowest fees. */
-static const walk *cheapest_taken(const search *s, uint32_t u) {
-    uint32_t index = s->work->first[u];
-    while (s->steps[index].next != NOBODY) index = s->steps[index].next;
-    return &s->steps[index].state;
-}
-
-/* Whether some trustline lets pass the amount of a dearer walk that could still end within `fees`, but not that of the
- * cheapest walk that comes to it; only there can the bold rule have dropped what leads to a better path. */
-static bool is_tight_after(const search *s, uint32_t u, uint64_t fees) {
-    const user *owner = &s->net->users[u];
-    wide onward = cheapest_taken(s, u)->onward, lowest = fees < s->asked->value ? s->asked->value - fees : 0;
-    for (uint32_t i = 0; i < owner->degree; i++) {
-        hop h = hop_over(&owner->ends[i], true, s->asked->at);
-        if (h.is_frozen || h.capacity >= onward || h.capacity < lowest) continue;
-        uint32_t p = owner->ends[i].other;
-        uint64_t certain = 0;
-        uint32_t hops;
-        if (s->has_fee_bounds && !rest_of(s, p, &certain, &hops)) continue;
-        if (h.capacity - lowest >= (wide)certain) return true;
-    }
-    return false;
-}
-
-/* Whether the bold rule may have missed a path that is no worse than the one it found, if it found one. */
-static bool is_ambiguous(const search *s, uint64_t fees) {
-    if (s->net->prevents_mediator_interests) return true;
-    if (!s->asked->receiver_pays || s->net->divisor == 0) return false;
-    for (uint32_t i = 0; i < s->work->touched_count; i++) {
-        uint32_t u = s->work->touched[i];
-        if (s->work->first[u] != NOBODY && is_tight_after(s, u, fees)) return true;
-    }
-    return false;
 }
 
 static bool keep_path(const search *s, uint32_t index, answer *out) {
@@ -318,27 +310,52 @@ static bool keep_path(const search *s, uint32_t index, answer *out) {
     return true;
 }
 
+/* Walks out what can be reached with little work: nothing is known of tight trustlines yet. */
+static outcome walk_out(search *s, const walk *begun, uint32_t *reached) {
+    const question *asked = s->asked;
+    question little = *asked;
+    if (little.budget > s->spent + LITTLE_WORK) little.budget = s->spent + LITTLE_WORK;
+    s->asked = &little;
+    outcome result = run(s, begun, false, reached);
+    s->asked = asked;
+    return result;
+}
+
+/* The bold rule may have missed a path that is no worse than the one it found, if it found one. */
+static outcome make_sure(search *s, const walk *begun, outcome bold, answer *out) {
+    uint32_t reached;
+    outcome cautious = SPENT;
+    bool by_amounts = !s->net->prevents_mediator_interests;
+    if (by_amounts && bold == NOT_FOUND) cautious = walk_out(s, begun, &reached);
+    if (by_amounts && cautious == SPENT) {
+        outcome looked = tight_find(s->net, s->work, s->asked, begun, s->max_fees, &s->spent, &s->tight);
+        if (looked == NO_MEMORY || looked == NOT_FOUND) return looked;
+        if (looked == FOUND && bold == FOUND && !s->tight.is_any) {
+            out->is_proven = true;
+            return FOUND;
+        }
+        if (looked == SPENT) return bold == FOUND ? FOUND : SPENT;
+    }
+    if (cautious == SPENT) cautious = run(s, begun, false, &reached);
+    if (cautious == SPENT && bold == FOUND) return FOUND;
+    if (cautious != FOUND) return cautious;
+    out->is_proven = true;
+    return keep_path(s, reached, out) ? FOUND : NO_MEMORY;
+}
+
 static outcome find(search *s, const walk *begun, answer *out) {
     outcome failed;
     uint32_t reached;
     if (s->asked->max_hops != UINT32_MAX && !find_hop_bounds(s, &failed)) return failed;
     outcome bold = run(s, begun, true, &reached);
     if (bold == NO_MEMORY || bold == SPENT) return bold;
-    uint64_t fees = s->max_fees;
     if (bold == FOUND) {
         if (!keep_path(s, reached, out)) return NO_MEMORY;
-        fees = s->steps[reached].fees;
+        s->max_fees = s->steps[reached].fees;
         s->hops_at_max_fees = s->steps[reached].state.hops;
     }
-    out->is_proven = !is_ambiguous(s, fees);
-    if (out->is_proven) return bold;
-    s->max_fees = fees;
-    outcome cautious = run(s, begun, false, &reached);
-    if (cautious == NO_MEMORY) return NO_MEMORY;
-    if (cautious == SPENT) return bold == FOUND ? FOUND : SPENT;
-    out->is_proven = true;
-    if (cautious == FOUND && !keep_path(s, reached, out)) return NO_MEMORY;
-    return cautious;
+    out->is_proven = !s->net->prevents_mediator_interests && (!s->asked->receiver_pays || s->net->divisor == 0);
+    return out->is_proven ? bold : make_sure(s, begun, bold, out);
 }
 
 outcome cheapest_of_any(network *net, scratch *work, const question *asked, known_path known, bool has_bounds,
@@ -354,6 +371,7 @@ outcome cheapest_of_any(network *net, scratch *work, const question *asked, know
     outcome result = find(&s, &begun, out);
     for (uint32_t i = 0; i < s.step_count; i++) touch(work, s.steps[i].user);
     out->work += s.spent;
+    tight_free(&s.tight);
     free(s.steps);
     free(s.queue);
     return result;
