@@ -1,11 +1,20 @@
 /* The search that takes any question: both fee payers, hop limits, mediators' interests, cycles.
  *
- * It takes up walks in the order of their fees, then hops, then path, and is the reference search (graph/search.py) on
- * flat arrays; why it is exact is said there. The bold rule drops a walk for one with no higher fees, no more hops and
- * no later path; the cautious rule only for one that moves the same amounts over a part of the same users.
+ * It takes up walks in the order of the least that they can cost in the end, then hops, then path, and drops one for
+ * another to the same user (graph/search.py says why that is exact):
  *
- * What it adds are two bounds: hops to the target, where hops are limited; and, if the narrow search has been at work,
- * the fees and hops of a good path, and the least that is still to come at every user.
+ * - boldly, for one with no higher fees, no more hops and no later path. If the sender pays that is enough: then fees
+ *   that differ go on to differ, so one with fewer hops is better whatever its path;
+ * - cautiously, where mediators' interests count, for one that moves the same amounts over a part of the same users;
+ * - where the receiver pays, boldly when no path as good as the best one known goes on from there over a tight
+ *   trustline (tight.c), for then more passes wherever less does, and who comes back to a user can leave out what lies
+ *   between. Else cautiously, with other users too if from those no such path goes on over a tight trustline.
+ *
+ * Bounds tell what is worth going on with: hops to the target, where hops are limited; if the narrow search has been at
+ * work, the fees and hops of a good path, and the least that is still to come at every user.
+ *
+ * The cautious rules can take exponential time, and must: with trustlines that let anything pass but the last one, a path
+ * may have to go over all users to become small enough for it. Whether there is one is the Hamiltonian path problem.
  */
 #include <stdlib.h>
 
@@ -19,22 +28,33 @@
 typedef struct {
     walk state;
     uint64_t fees;
+    uint64_t at_least; /* the fees at the target, as far as the bounds tell */
     uint32_t user;
     uint32_t before; /* the walk it goes on from, NOBODY for the one begun */
     uint32_t next;   /* the walk taken up before it at the same user */
 } step;
 
+/* A walk that waits, with what decides its place most of the time. */
+typedef struct {
+    uint64_t at_least;
+    uint32_t hops;
+    uint32_t user;
+    uint32_t index;
+} waiting;
+
 typedef struct {
     const network *net;
     const question *asked;
-    scratch *work; /* bound: the least fees, or hops, to the target; first: the last walk taken up at a user */
+    scratch *work; /* bound: the least fees to the target; exact: hops to it, and as parent the best walk that
+                    * waits at a user, if is_settled; first: the last walk taken up there */
     step *steps;
     uint32_t step_count, step_room;
-    uint32_t *queue;
+    waiting *queue;
     uint32_t queue_count, queue_room;
     uint64_t max_fees; /* of the walks still wanted, and, if they cost so much, their hops */
     uint32_t hops_at_max_fees;
     bool has_fee_bounds, has_hop_bounds;
+    uint32_t hops_beyond; /* the fewest hops to the target from users without a bound of hops */
     bool is_bold;
     tight tight; /* blank as long as it is not looked into */
     uint64_t spent;
@@ -59,43 +79,48 @@ static int compare_paths(const search *s, uint32_t one, uint32_t other) {
     return order;
 }
 
-static bool is_earlier(const search *s, uint32_t one, uint32_t other) {
-    const step *a = &s->steps[one], *b = &s->steps[other];
-    if (a->fees != b->fees) return a->fees < b->fees;
-    if (a->state.hops != b->state.hops) return a->state.hops < b->state.hops;
-    return compare_paths(s, one, other) < 0;
+static bool is_earlier(const search *s, const waiting *a, const waiting *b) {
+    if (a->at_least != b->at_least) return a->at_least < b->at_least;
+    if (a->hops != b->hops) return a->hops < b->hops;
+    /* Which of two users comes first then does not matter: what follows has more hops. */
+    if (a->user != b->user) return a->user < b->user;
+    return compare_paths(s, a->index, b->index) < 0;
 }
 
 static bool enqueue(search *s, uint32_t index) {
     if (s->queue_count == s->queue_room) {
         uint32_t room = s->queue_room ? s->queue_room * 2 : 256;
-        uint32_t *larger = realloc(s->queue, room * sizeof *larger);
+        waiting *larger = realloc(s->queue, room * sizeof *larger);
         if (larger == NULL) return false;
         s->queue = larger;
         s->queue_room = room;
     }
+    const step *new = &s->steps[index];
+    waiting new_one = {new->at_least, new->state.hops, new->user, index};
     uint32_t at = s->queue_count++;
     while (at) {
         uint32_t parent = (at - 1) / 2;
-        if (!is_earlier(s, index, s->queue[parent])) break;
+        if (!is_earlier(s, &new_one, &s->queue[parent])) break;
         s->queue[at] = s->queue[parent];
         at = parent;
     }
-    s->queue[at] = index;
+    s->queue[at] = new_one;
     return true;
 }
 
 static uint32_t dequeue(search *s) {
-    uint32_t top = s->queue[0], last = s->queue[--s->queue_count], at = 0;
+    waiting *queue = s->queue;
+    waiting last = queue[--s->queue_count];
+    uint32_t top = queue[0].index, at = 0;
     for (;;) {
         uint32_t child = 2 * at + 1;
         if (child >= s->queue_count) break;
-        if (child + 1 < s->queue_count && is_earlier(s, s->queue[child + 1], s->queue[child])) child++;
-        if (!is_earlier(s, s->queue[child], last)) break;
-        s->queue[at] = s->queue[child];
+        if (child + 1 < s->queue_count && is_earlier(s, &queue[child + 1], &queue[child])) child++;
+        if (!is_earlier(s, &queue[child], &last)) break;
+        queue[at] = queue[child];
         at = child;
     }
-    s->queue[at] = last;
+    queue[at] = last;
     return top;
 }
 
@@ -161,8 +186,16 @@ static bool dominates(const search *s, uint32_t taken, uint32_t later) {
     return !s->is_bold && covers(s, a, b) && passes_only(s, taken, later);
 }
 
+/* The bold rule if the sender pays: different amounts stay different, and of equal ones the earlier path comes first, so
+ * walks to a user are taken up only with fewer and fewer hops. */
+static bool has_fewer(const search *s, uint32_t u, uint32_t hops) {
+    uint32_t taken = s->work->first[u];
+    return taken != NOBODY && s->steps[taken].state.hops <= hops;
+}
+
 static bool is_dominated(search *s, uint32_t index) {
     uint32_t taken = s->work->first[s->steps[index].user], hops = s->steps[index].state.hops;
+    if (s->is_bold && !s->asked->receiver_pays) return has_fewer(s, s->steps[index].user, hops);
     for (; taken != NOBODY; taken = s->steps[taken].next) {
         /* Comparing costs time too, by the length of the paths, and where many walks meet it is most of it. */
         s->spent += s->is_bold ? 1 : 1 + hops;
@@ -181,13 +214,26 @@ static bool rest_of(const search *s, uint32_t u, uint64_t *fees, uint32_t *hops)
     return true;
 }
 
+/* Walks are taken up in this order. It never falls along a walk, for no fee is lower than what the bounds take it for; and
+ * of two walks to the same user the one with lower fees still comes first. */
+static uint64_t least_total(const search *s, uint32_t u, uint64_t fees) {
+    uint64_t more = 0;
+    uint32_t hops;
+    if (s->has_fee_bounds && u != s->asked->target) rest_of(s, u, &more, &hops);
+    return fees + more;
+}
+
+/* Whether the target is too far from a user for a walk of so many hops. */
+static bool is_late(const search *s, uint32_t u, uint32_t hops) {
+    if (hops > s->asked->max_hops) return true;
+    if (!s->has_hop_bounds) return false;
+    const label *rest = &s->work->exact[u];
+    return (rest->is_reached ? rest->hops : s->hops_beyond) > s->asked->max_hops - hops;
+}
+
 static bool is_hopeless(const search *s, uint32_t u, uint64_t fees, uint32_t hops) {
-    if (fees > s->max_fees || hops > s->asked->max_hops) return true;
+    if (fees > s->max_fees) return true;
     if (s->tight.rest != NULL && !is_worth(s, &s->tight.rest[u], fees, hops)) return true;
-    if (s->has_hop_bounds) {
-        const label *rest = &s->work->bound[u];
-        return !rest->is_reached || rest->hops > s->asked->max_hops - hops;
-    }
     if (!s->has_fee_bounds) return false;
     uint64_t more;
     uint32_t more_hops;
@@ -203,33 +249,39 @@ static uint64_t least_amount(const search *s) {
     return s->max_fees < s->asked->value ? s->asked->value - s->max_fees : 0;
 }
 
-static bool find_hop_bounds(search *s, outcome *failed) {
-    heap *open = &s->work->bound_heap;
+/* Walks from the target in breadth until it comes to the start, or nowhere within the hops allowed. */
+static outcome find_hop_bounds(search *s, uint32_t start) {
+    heap *open = &s->work->doubts;
+    label *bounds = s->work->exact;
     uint64_t least = least_amount(s);
-    *failed = NO_MEMORY;
-    touch(s->work, s->asked->target);
-    s->work->bound[s->asked->target].is_reached = true;
-    if (!heap_push(open, (entry){0, 0, s->asked->target})) return false;
-    for (size_t at = 0; at < open->count; at++) { /* all entries weigh the same: the heap is a queue */
+    uint32_t target = s->asked->target, most = s->asked->max_hops;
+    bool is_cycle = s->asked->begun_count == 2 && is_among(s->asked->begun, 2, target);
+    for (uint32_t i = 0; i < s->work->touched_count; i++) bounds[s->work->touched[i]] = (label){0};
+    open->count = 0;
+    touch(s->work, target);
+    bounds[target].is_reached = true;
+    s->has_hop_bounds = true;
+    s->hops_beyond = UINT32_MAX;
+    if (!append(open, (entry){0, 0, target})) return NO_MEMORY;
+    for (size_t at = 0; at < open->count; at++) {
         entry here = open->entries[at];
-        if (here.hops >= s->asked->max_hops) break;
+        s->hops_beyond = here.hops + 1;
+        if (here.hops >= most) return FOUND;
         const user *owner = &s->net->users[here.user];
-        if (is_spent(s->asked, &s->spent, owner->degree)) {
-            *failed = SPENT;
-            return false;
-        }
+        if (is_spent(s->asked, &s->spent, owner->degree)) return SPENT;
         for (uint32_t i = 0; i < owner->degree; i++) {
             uint32_t p = owner->ends[i].other;
-            if (s->work->bound[p].is_reached || s->work->is_avoided[p]) continue;
+            if (bounds[p].is_reached || (p == start ? is_cycle && here.hops == 0 : s->work->is_avoided[p])) continue;
             hop h = hop_over(&owner->ends[i], !s->asked->receiver_pays, s->asked->at);
             if (!can_pay(&h, least)) continue;
             touch(s->work, p);
-            s->work->bound[p] = (label){.hops = here.hops + 1, .is_reached = true};
-            if (!heap_push(open, (entry){0, here.hops + 1, p})) return false;
+            bounds[p] = (label){.hops = here.hops + 1, .is_reached = true};
+            if (p == start) most = here.hops + 1;
+            if (!append(open, (entry){0, here.hops + 1, p})) return NO_MEMORY;
         }
     }
-    s->has_hop_bounds = true;
-    return true;
+    s->hops_beyond = UINT32_MAX;
+    return FOUND;
 }
 
 /* --- the search --- */
@@ -243,12 +295,36 @@ static bool may_go(const search *s, uint32_t index, uint32_t p) {
     return !s->work->is_avoided[p] && !has_passed(s, index, p);
 }
 
+/* Whether a walk of a bold search that the sender pays for is none worth waiting, for a better one to the same user waits;
+ * else it is the one to compare the next with. `added` is the last of the steps. */
+static bool is_outdone(search *s, uint32_t added) {
+    const step *new = &s->steps[added];
+    label *here = &s->work->exact[new->user];
+    if (here->is_settled) {
+        const step *other = &s->steps[here->parent];
+        if (other->fees <= new->fees && other->state.hops <= new->state.hops) {
+            bool is_same = other->fees == new->fees && other->state.hops == new->state.hops;
+            if (!is_same || compare_paths(s, here->parent, added) < 0) return true;
+        } else if (new->fees > other->fees || new->state.hops > other->state.hops) {
+            return false;
+        }
+    }
+    touch(s->work, new->user);
+    here->is_settled = true;
+    here->parent = added;
+    return false;
+}
+
 static bool extend(search *s, uint32_t index) {
+    bool is_simple = s->is_bold && !s->asked->receiver_pays;
     step from = s->steps[index];
     const user *owner = &s->net->users[from.user];
     for (uint32_t i = 0; i < owner->degree; i++) {
         uint32_t p = owner->ends[i].other;
-        if ((owner->ends[i].leads_nowhere && p != s->asked->target) || !may_go(s, index, p)) continue;
+        if (owner->ends[i].leads_nowhere && p != s->asked->target) continue;
+        if (is_late(s, p, from.state.hops + 1)) continue;
+        if (is_simple && has_fewer(s, p, from.state.hops + 1)) continue;
+        if (!may_go(s, index, p)) continue;
         hop h = hop_over(&owner->ends[i], s->asked->receiver_pays, s->asked->at);
         step longer = {.user = p, .before = index, .next = NOBODY};
         if (!walk_step(s->net, s->asked->receiver_pays, &from.state, &h, &longer.state)) continue;
@@ -256,8 +332,13 @@ static bool extend(search *s, uint32_t index) {
         uint64_t amount = p == s->asked->target ? longer.state.moved : longer.state.onward;
         longer.fees = s->asked->receiver_pays ? s->asked->value - amount : amount - s->asked->value;
         if (is_hopeless(s, p, longer.fees, longer.state.hops)) continue;
+        longer.at_least = least_total(s, p, longer.fees);
         uint32_t added;
-        if (!add_step(s, longer, &added) || !enqueue(s, added)) return false;
+        if (!add_step(s, longer, &added)) return false;
+        if (is_simple && is_outdone(s, added))
+            s->step_count--;
+        else if (!enqueue(s, added))
+            return false;
     }
     return true;
 }
@@ -344,9 +425,11 @@ static outcome make_sure(search *s, const walk *begun, outcome bold, answer *out
 }
 
 static outcome find(search *s, const walk *begun, answer *out) {
-    outcome failed;
     uint32_t reached;
-    if (s->asked->max_hops != UINT32_MAX && !find_hop_bounds(s, &failed)) return failed;
+    if (s->asked->max_hops != UINT32_MAX) {
+        outcome bounded = find_hop_bounds(s, s->asked->begun[s->asked->receiver_pays ? s->asked->begun_count - 1 : 0]);
+        if (bounded != FOUND) return bounded;
+    }
     outcome bold = run(s, begun, true, &reached);
     if (bold == NO_MEMORY || bold == SPENT) return bold;
     if (bold == FOUND) {

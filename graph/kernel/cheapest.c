@@ -7,6 +7,9 @@
 /* With so many hops that all charge the whole fee, the fees are likely enough. */
 #define LIKELY_HOPS 8
 
+/* A limit of more hops says nothing of fees worth knowing. */
+#define FEW_HOPS 64
+
 static void mark_avoided(scratch *work, const uint32_t *users, uint32_t count) {
     for (uint32_t i = 0; i < count; i++) {
         touch(work, users[i]);
@@ -99,10 +102,12 @@ static outcome search_with(network *net, scratch **work, const question *asked, 
                                               : narrow(net, *work, asked, &known, out);
         /* The cheapest of all paths is the cheapest of the short ones, if it is short. */
         if (result != FOUND || (out->path != NULL && out->path_length - 1 <= asked->max_hops)) return result;
-        if (asked->max_hops != UINT32_MAX) {
-            free(out->path);
-            *out = (answer){.work = out->work};
-            known = (known_path){UINT64_MAX, UINT32_MAX};
+        free(out->path);
+        *out = (answer){.work = out->work};
+        if (known.hops > asked->max_hops) known = (known_path){UINT64_MAX, UINT32_MAX};
+        if (!asked->receiver_pays) has_bounds = true;
+        /* Within few hops the fees may be higher than was thought of. */
+        if (asked->receiver_pays && asked->max_hops != UINT32_MAX && known.fees == UINT64_MAX) {
             has_bounds = false;
             if (clear(net, work, asked) != FOUND) return NO_MEMORY;
         }
@@ -110,7 +115,19 @@ static outcome search_with(network *net, scratch **work, const question *asked, 
     return cheapest_of_any(net, *work, asked, known, has_bounds, out);
 }
 
-outcome cheapest(network *net, const question *asked, answer *out) {
+/* The most that so few hops can cost where the receiver pays: all but the last charge the fee of all that they move. */
+static uint64_t most_fees(const network *net, const question *asked) {
+    if (!asked->receiver_pays || asked->max_hops > FEW_HOPS) return UINT64_MAX;
+    uint64_t amount = asked->value;
+    for (uint32_t i = 1; i < asked->max_hops; i++) amount -= fee_withheld(amount, net->divisor);
+    return asked->value - amount;
+}
+
+outcome cheapest(network *net, const question *any, answer *out) {
+    question bounded = *any;
+    const question *asked = &bounded;
+    uint64_t most = most_fees(net, any);
+    if (most < bounded.max_fees) bounded.max_fees = most;
     *out = (answer){0};
     scratch *work = NULL;
     outcome result = clear(net, &work, asked);
