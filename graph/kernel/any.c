@@ -21,36 +21,17 @@
 #include "scratch.h"
 #include "search.h"
 #include "tight.h"
+#include "walks.h"
 
 /* So much work may be for nothing. */
 #define LITTLE_WORK 4096
-
-typedef struct {
-    walk state;
-    uint64_t fees;
-    uint64_t at_least; /* the fees at the target, as far as the bounds tell */
-    uint32_t user;
-    uint32_t before; /* the walk it goes on from, NOBODY for the one begun */
-    uint32_t next;   /* the walk taken up before it at the same user */
-} step;
-
-/* A walk that waits, with what decides its place most of the time. */
-typedef struct {
-    uint64_t at_least;
-    uint32_t hops;
-    uint32_t user;
-    uint32_t index;
-} waiting;
 
 typedef struct {
     const network *net;
     const question *asked;
     scratch *work; /* bound: the least fees to the target; exact: hops to it, and as parent the best walk that
                     * waits at a user, if is_settled; first: the last walk taken up there */
-    step *steps;
-    uint32_t step_count, step_room;
-    waiting *queue;
-    uint32_t queue_count, queue_room;
+    walks walks;
     uint64_t max_fees; /* of the walks still wanted, and, if they cost so much, their hops */
     uint32_t hops_at_max_fees;
     bool has_fee_bounds, has_hop_bounds;
@@ -60,89 +41,11 @@ typedef struct {
     uint64_t spent;
 } search;
 
-/* --- the queue of walks --- */
-
-/* Compares the paths of two walks of as many hops, from the sender's end. */
-static int compare_paths(const search *s, uint32_t one, uint32_t other) {
-    int order = 0;
-    while (one != other) {
-        const step *a = &s->steps[one], *b = &s->steps[other];
-        if (a->user != b->user) {
-            order = compare_users(s->net, a->user, b->user);
-            /* Backwards a walk's last user is its path's first. */
-            if (!s->asked->receiver_pays) return order;
-        }
-        if (a->before == NOBODY || b->before == NOBODY) break;
-        one = a->before;
-        other = b->before;
-    }
-    return order;
-}
-
-static bool is_earlier(const search *s, const waiting *a, const waiting *b) {
-    if (a->at_least != b->at_least) return a->at_least < b->at_least;
-    if (a->hops != b->hops) return a->hops < b->hops;
-    /* Which of two users comes first then does not matter: what follows has more hops. */
-    if (a->user != b->user) return a->user < b->user;
-    return compare_paths(s, a->index, b->index) < 0;
-}
-
-static bool enqueue(search *s, uint32_t index) {
-    if (s->queue_count == s->queue_room) {
-        uint32_t room = s->queue_room ? s->queue_room * 2 : 256;
-        waiting *larger = realloc(s->queue, room * sizeof *larger);
-        if (larger == NULL) return false;
-        s->queue = larger;
-        s->queue_room = room;
-    }
-    const step *new = &s->steps[index];
-    waiting new_one = {new->at_least, new->state.hops, new->user, index};
-    uint32_t at = s->queue_count++;
-    while (at) {
-        uint32_t parent = (at - 1) / 2;
-        if (!is_earlier(s, &new_one, &s->queue[parent])) break;
-        s->queue[at] = s->queue[parent];
-        at = parent;
-    }
-    s->queue[at] = new_one;
-    return true;
-}
-
-static uint32_t dequeue(search *s) {
-    waiting *queue = s->queue;
-    waiting last = queue[--s->queue_count];
-    uint32_t top = queue[0].index, at = 0;
-    for (;;) {
-        uint32_t child = 2 * at + 1;
-        if (child >= s->queue_count) break;
-        if (child + 1 < s->queue_count && is_earlier(s, &queue[child + 1], &queue[child])) child++;
-        if (!is_earlier(s, &queue[child], &last)) break;
-        queue[at] = queue[child];
-        at = child;
-    }
-    queue[at] = last;
-    return top;
-}
-
-static bool add_step(search *s, step new_step, uint32_t *index) {
-    if (s->step_count == s->step_room) {
-        uint64_t room = s->step_room ? (uint64_t)s->step_room * 2 : 1024;
-        if (room >= NOBODY) return false;
-        step *larger = realloc(s->steps, room * sizeof *larger);
-        if (larger == NULL) return false;
-        s->steps = larger;
-        s->step_room = (uint32_t)room;
-    }
-    *index = s->step_count++;
-    s->steps[*index] = new_step;
-    return true;
-}
-
 /* --- which walks are worth going on with --- */
 
 static bool has_passed(const search *s, uint32_t index, uint32_t u) {
-    for (; index != NOBODY; index = s->steps[index].before)
-        if (s->steps[index].user == u) return true;
+    for (; index != NOBODY; index = s->walks.steps[index].before)
+        if (s->walks.steps[index].user == u) return true;
     return false;
 }
 
@@ -160,9 +63,9 @@ static bool can_cut(const search *s, const step *later, uint32_t u) {
 }
 
 static bool passes_only(const search *s, uint32_t index, uint32_t over) {
-    for (uint32_t i = index; i != NOBODY; i = s->steps[i].before) {
-        uint32_t u = s->steps[i].user;
-        if (!has_passed(s, over, u) && !can_cut(s, &s->steps[over], u)) return false;
+    for (uint32_t i = index; i != NOBODY; i = s->walks.steps[i].before) {
+        uint32_t u = s->walks.steps[i].user;
+        if (!has_passed(s, over, u) && !can_cut(s, &s->walks.steps[over], u)) return false;
     }
     return true;
 }
@@ -177,12 +80,12 @@ static bool covers(const search *s, const walk *one, const walk *other) {
 }
 
 static bool dominates(const search *s, uint32_t taken, uint32_t later) {
-    const step *one = &s->steps[taken], *other = &s->steps[later];
+    const step *one = &s->walks.steps[taken], *other = &s->walks.steps[later];
     const walk *a = &one->state, *b = &other->state;
     if (a->hops > b->hops) return false;
     bool is_fit = s->is_bold;
     if (s->tight.through != NULL) is_fit = !is_worth(s, &s->tight.through[other->user], other->fees, b->hops);
-    if (is_fit && (a->hops < b->hops || compare_paths(s, taken, later) <= 0)) return true;
+    if (is_fit && (a->hops < b->hops || compare_paths(&s->walks, taken, later) <= 0)) return true;
     return !s->is_bold && covers(s, a, b) && passes_only(s, taken, later);
 }
 
@@ -190,13 +93,13 @@ static bool dominates(const search *s, uint32_t taken, uint32_t later) {
  * walks to a user are taken up only with fewer and fewer hops. */
 static bool has_fewer(const search *s, uint32_t u, uint32_t hops) {
     uint32_t taken = s->work->first[u];
-    return taken != NOBODY && s->steps[taken].state.hops <= hops;
+    return taken != NOBODY && s->walks.steps[taken].state.hops <= hops;
 }
 
 static bool is_dominated(search *s, uint32_t index) {
-    uint32_t taken = s->work->first[s->steps[index].user], hops = s->steps[index].state.hops;
-    if (s->is_bold && !s->asked->receiver_pays) return has_fewer(s, s->steps[index].user, hops);
-    for (; taken != NOBODY; taken = s->steps[taken].next) {
+    uint32_t taken = s->work->first[s->walks.steps[index].user], hops = s->walks.steps[index].state.hops;
+    if (s->is_bold && !s->asked->receiver_pays) return has_fewer(s, s->walks.steps[index].user, hops);
+    for (; taken != NOBODY; taken = s->walks.steps[taken].next) {
         /* Comparing costs time too, by the length of the paths, and where many walks meet it is most of it. */
         s->spent += s->is_bold ? 1 : 1 + hops;
         if (dominates(s, taken, index)) return true;
@@ -287,7 +190,7 @@ static outcome find_hop_bounds(search *s, uint32_t start) {
 /* --- the search --- */
 
 static bool may_go(const search *s, uint32_t index, uint32_t p) {
-    bool is_begun = s->steps[index].state.hops + 1 == s->asked->begun_count;
+    bool is_begun = s->walks.steps[index].state.hops + 1 == s->asked->begun_count;
     if (is_begun && is_among(s->asked->not_next, s->asked->not_next_count, p)) return false;
     if (p == s->asked->target)
         /* A cycle does not come back over the trustline with which it began. */
@@ -298,13 +201,13 @@ static bool may_go(const search *s, uint32_t index, uint32_t p) {
 /* Whether a walk of a bold search that the sender pays for is none worth waiting, for a better one to the same user waits;
  * else it is the one to compare the next with. `added` is the last of the steps. */
 static bool is_outdone(search *s, uint32_t added) {
-    const step *new = &s->steps[added];
+    const step *new = &s->walks.steps[added];
     label *here = &s->work->exact[new->user];
     if (here->is_settled) {
-        const step *other = &s->steps[here->parent];
+        const step *other = &s->walks.steps[here->parent];
         if (other->fees <= new->fees && other->state.hops <= new->state.hops) {
             bool is_same = other->fees == new->fees && other->state.hops == new->state.hops;
-            if (!is_same || compare_paths(s, here->parent, added) < 0) return true;
+            if (!is_same || compare_paths(&s->walks, here->parent, added) < 0) return true;
         } else if (new->fees > other->fees || new->state.hops > other->state.hops) {
             return false;
         }
@@ -317,7 +220,7 @@ static bool is_outdone(search *s, uint32_t added) {
 
 static bool extend(search *s, uint32_t index) {
     bool is_simple = s->is_bold && !s->asked->receiver_pays;
-    step from = s->steps[index];
+    step from = s->walks.steps[index];
     const user *owner = &s->net->users[from.user];
     for (uint32_t i = 0; i < owner->degree; i++) {
         uint32_t p = owner->ends[i].other;
@@ -334,10 +237,10 @@ static bool extend(search *s, uint32_t index) {
         if (is_hopeless(s, p, longer.fees, longer.state.hops)) continue;
         longer.at_least = least_total(s, p, longer.fees);
         uint32_t added;
-        if (!add_step(s, longer, &added)) return false;
+        if (!add_step(&s->walks, longer, &added)) return false;
         if (is_simple && is_outdone(s, added))
-            s->step_count--;
-        else if (!enqueue(s, added))
+            s->walks.step_count--;
+        else if (!enqueue(&s->walks, added))
             return false;
     }
     return true;
@@ -348,23 +251,23 @@ static bool begin(search *s, const walk *begun) {
     for (uint32_t i = 0; i < count; i++) {
         uint32_t u = s->asked->begun[s->asked->receiver_pays ? i : count - 1 - i];
         step passed = {.user = u, .before = index, .next = NOBODY, .state = {.hops = i}};
-        if (!add_step(s, passed, &index)) return false;
+        if (!add_step(&s->walks, passed, &index)) return false;
     }
-    s->steps[index].state = *begun;
+    s->walks.steps[index].state = *begun;
     uint64_t onward = begun->onward;
-    s->steps[index].fees = s->asked->receiver_pays ? s->asked->value - onward : onward - s->asked->value;
-    return enqueue(s, index);
+    s->walks.steps[index].fees = s->asked->receiver_pays ? s->asked->value - onward : onward - s->asked->value;
+    return enqueue(&s->walks, index);
 }
 
 /* Takes up walks until one reaches the target. */
 static outcome run(search *s, const walk *begun, bool is_bold, uint32_t *reached) {
     s->is_bold = is_bold;
-    for (uint32_t i = 0; i < s->step_count; i++) s->work->first[s->steps[i].user] = NOBODY;
-    s->step_count = s->queue_count = 0;
+    for (uint32_t i = 0; i < s->walks.step_count; i++) s->work->first[s->walks.steps[i].user] = NOBODY;
+    s->walks.step_count = s->walks.queue_count = 0;
     if (!begin(s, begun)) return NO_MEMORY;
-    while (s->queue_count) {
-        uint32_t index = dequeue(s);
-        step *here = &s->steps[index];
+    while (s->walks.queue_count) {
+        uint32_t index = dequeue(&s->walks);
+        step *here = &s->walks.steps[index];
         if (here->user == s->asked->target && here->state.hops > begun->hops) {
             *reached = index;
             return FOUND;
@@ -380,11 +283,11 @@ static outcome run(search *s, const walk *begun, bool is_bold, uint32_t *reached
 }
 
 static bool keep_path(const search *s, uint32_t index, answer *out) {
-    uint32_t length = s->steps[index].state.hops + 1;
+    uint32_t length = s->walks.steps[index].state.hops + 1;
     uint32_t *path = malloc(length * sizeof *path);
     if (path == NULL) return false;
-    for (uint32_t i = 0; i < length; i++, index = s->steps[index].before)
-        path[s->asked->receiver_pays ? length - 1 - i : i] = s->steps[index].user;
+    for (uint32_t i = 0; i < length; i++, index = s->walks.steps[index].before)
+        path[s->asked->receiver_pays ? length - 1 - i : i] = s->walks.steps[index].user;
     free(out->path);
     out->path = path;
     out->path_length = length;
@@ -434,8 +337,8 @@ static outcome find(search *s, const walk *begun, answer *out) {
     if (bold == NO_MEMORY || bold == SPENT) return bold;
     if (bold == FOUND) {
         if (!keep_path(s, reached, out)) return NO_MEMORY;
-        s->max_fees = s->steps[reached].fees;
-        s->hops_at_max_fees = s->steps[reached].state.hops;
+        s->max_fees = s->walks.steps[reached].fees;
+        s->hops_at_max_fees = s->walks.steps[reached].state.hops;
     }
     out->is_proven = !s->net->prevents_mediator_interests && (!s->asked->receiver_pays || s->net->divisor == 0);
     return out->is_proven ? bold : make_sure(s, begun, bold, out);
@@ -445,6 +348,7 @@ outcome cheapest_of_any(network *net, scratch *work, const question *asked, know
                         answer *out) {
     search s = {.net = net, .asked = asked, .work = work, .max_fees = asked->max_fees, .has_fee_bounds = has_bounds};
     s.hops_at_max_fees = UINT32_MAX;
+    s.walks = (walks){.net = net, .is_forwards = asked->receiver_pays};
     if (known.fees <= s.max_fees) {
         s.max_fees = known.fees;
         s.hops_at_max_fees = known.hops;
@@ -452,10 +356,9 @@ outcome cheapest_of_any(network *net, scratch *work, const question *asked, know
     walk begun;
     if (!walk_begun(net, asked, &begun)) return NOT_FOUND;
     outcome result = find(&s, &begun, out);
-    for (uint32_t i = 0; i < s.step_count; i++) touch(work, s.steps[i].user);
+    for (uint32_t i = 0; i < s.walks.step_count; i++) touch(work, s.walks.steps[i].user);
     out->work += s.spent;
     tight_free(&s.tight);
-    free(s.steps);
-    free(s.queue);
+    walks_free(&s.walks);
     return result;
 }
