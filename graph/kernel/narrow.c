@@ -130,14 +130,14 @@ static bool is_hopeless(const search *s, uint64_t fees, uint32_t hops, uint32_t 
 }
 
 /* Notes what a walk that the labels leave out would have at a user: see ties.c. */
-static void doubt(search *s, uint32_t u, uint64_t fees, uint32_t hops) {
+static __attribute__((noinline)) void doubt(search *s, uint32_t u, uint64_t fees, uint32_t hops) {
     if (!append(&s->work->doubts, (entry){fees, hops, u})) s->failed = NO_MEMORY;
 }
 
 /* The same where a dearer walk might pass a hop, and the one that is taken up cannot. */
-static void doubt_hop(search *s, const hop *h, uint32_t hops, uint32_t p) {
+static __attribute__((noinline)) void doubt_hop(search *s, const hop *h, uint32_t hops, uint32_t p) {
     if (h->is_frozen || h->capacity < (wide)s->least) return;
-    uint64_t fees;
+    uint64_t fees = 0;
     fees_after(s, h, s->asked->value - (uint64_t)h->capacity, hops, p == s->target, &fees);
     doubt(s, p, fees, hops);
 }
@@ -151,25 +151,26 @@ static void step_exact(search *s) {
     if (u != s->start && is_hopeless(s, here->cost, here->hops, u)) return;
     const user *owner = &s->net->users[u];
     if (!spend(s, owner->degree)) return;
+    const bool has_doubts = s->asked->receiver_pays;
     for (uint32_t i = 0; i < owner->degree && s->failed == FOUND; i++) {
         uint32_t p = owner->ends[i].other;
         if (owner->ends[i].leads_nowhere && p != s->target) continue;
         label *there = &s->work->exact[p];
         uint32_t hops = here->hops + 1;
-        if (there->is_settled && (!s->asked->receiver_pays || hops >= there->hops)) continue;
+        if (there->is_settled && (!has_doubts || hops >= there->hops)) continue;
         if (!may_walk(s, u, p)) continue;
         hop h = hop_over(&owner->ends[i], s->asked->receiver_pays, s->asked->at);
         uint64_t fees;
         if (!fees_after(s, &h, here->cost, here->hops, p == s->target, &fees)) {
-            if (s->asked->receiver_pays) doubt_hop(s, &h, hops, p);
+            if (has_doubts) doubt_hop(s, &h, hops, p);
             continue;
         }
         if (there->is_reached && !comes_before(fees, hops, there->cost, there->hops)) {
-            if (s->asked->receiver_pays && hops < there->hops) doubt(s, p, fees, hops);
+            if (has_doubts && hops < there->hops) doubt(s, p, fees, hops);
             continue;
         }
         if (is_hopeless(s, fees, hops, p)) continue;
-        if (s->asked->receiver_pays && there->is_reached && there->hops < hops) doubt(s, p, there->cost, there->hops);
+        if (has_doubts && there->is_reached && there->hops < hops) doubt(s, p, there->cost, there->hops);
         touch(s->work, p);
         *there = (label){.cost = fees, .hops = hops, .parent = u, .is_reached = true};
         push(s, &s->work->exact_heap, fees, hops, p);
