@@ -29,7 +29,8 @@ static inline bool is_sooner(const entry *e, const entry *other) {
     return e->hops != other->hops ? e->hops < other->hops : (e->user & PUT_OFF) > (other->user & PUT_OFF);
 }
 
-static inline bool heap_push(heap *h, entry e) {
+/* Puts an entry at the end, which makes a list of it and no heap. */
+static inline bool append(heap *h, entry e) {
     if (h->count == h->room) {
         size_t room = h->room ? h->room * 2 : 256;
         entry *larger = realloc(h->entries, room * sizeof e);
@@ -37,7 +38,13 @@ static inline bool heap_push(heap *h, entry e) {
         h->entries = larger;
         h->room = room;
     }
-    size_t at = h->count++;
+    h->entries[h->count++] = e;
+    return true;
+}
+
+static inline bool heap_push(heap *h, entry e) {
+    if (!append(h, e)) return false;
+    size_t at = h->count - 1;
     while (at) {
         size_t parent = (at - 1) / 2;
         entry *p = &h->entries[parent];

@@ -11,174 +11,48 @@
  * one in fees and hops has the best label at each of its users; among those the path whose users' keys come first is
  * read off from the sender's end.
  *
- * If the receiver pays, the smallest amount follows from the fees of a path that is known to go through, and the answer
+ * If the receiver pays, the smallest amount follows from the most that the fees may come to, and there can be doubts
+ * whether the labels tell all; ties.c says when. Without doubts the path is read off there; with them the answer
  * narrows the general search: fees and hops of a good path, and the bounds.
  */
 #include "ends.h"
-#include "scratch.h"
-#include "search.h"
+#include "narrow.h"
 
 /* So few ends are all looked at at once: coming back to a user costs more. */
 #define FEW 8
 /* So many are gone through twice. */
 #define MANY 64
 
-
-/* An end of a user. */
-typedef struct {
-    uint32_t user, index;
-} arrival;
-
-typedef struct {
-    const network *net;
-    const question *asked;
-    scratch *work;
-    uint32_t target, start; /* the far end, and the user at which the begun walk stands */
-    arrival at_target; /* the end of the far end's only trustline at the other user, as it has no hint */
-    walk begun;
-    uint64_t least; /* the smallest amount that a hop can have to move */
-    uint64_t least_fees; /* what is known of all bounds but that of the far end: they are no less */
-    uint32_t least_hops;
-    bool has_seen_target; /* whether the bounding walk has looked at all ends of the far end */
-    uint64_t best_fees; /* of the best path known, and its hops */
-    uint32_t best_hops;
-    uint64_t spent, spent_on_exact;
-    outcome failed; /* FOUND while nothing has */
-} search;
-
-static bool spend(search *s, uint32_t amount) {
-    if (is_spent(s->asked, &s->spent, amount)) s->failed = SPENT;
-    return s->failed == FOUND;
-}
-
-static void push(search *s, heap *h, uint64_t cost, uint32_t hops, uint32_t u) {
-    if (!heap_push(h, (entry){cost, hops, u})) s->failed = NO_MEMORY;
-}
-
-/* The end at which a user's only trustline arrives, and where; NOBODY if the user has more or none. */
-static arrival only_arrival(const network *net, uint32_t u) {
-    const user *alone = &net->users[u];
-    if (alone->degree != 1) return (arrival){NOBODY, NOBODY};
-    return (arrival){alone->ends[0].other, alone->ends[0].twin};
-}
-
-/* Whether the exact walk may go from user u to user p. */
-static bool may_walk(const search *s, uint32_t u, uint32_t p) {
-    if (p == s->start || (p != s->target && s->work->is_avoided[p])) return false;
-    if (u != s->start) return true;
-    if (is_among(s->asked->not_next, s->asked->not_next_count, p)) return false;
-    /* A cycle does not come back over the trustline with which it began. */
-    return !(p == s->target && s->asked->begun_count == 2 && is_among(s->asked->begun, 2, p));
-}
-
-/* The fee of moving this amount over a trustline; false where it cannot pass. `is_free` where the rules charge none. */
-static bool fee_over(const search *s, const passage *over, uint64_t amount, bool is_free, uint64_t *fee) {
-    *fee = 0;
-    uint64_t with_fee = amount;
-    if (!is_free && s->asked->receiver_pays)
-        *fee = fee_withheld(imbalance(amount, over->owed), s->net->divisor);
-    else if (!is_free && !add_fee(amount, over->owed, s->net->divisor, &with_fee))
-        return false;
-    else
-        *fee = with_fee - amount;
-    return with_fee <= over->most;
-}
-
-/* What the exact walk moves after so many fees, before those of the next hop. */
-static uint64_t amount_after(const search *s, uint64_t fees) {
-    return s->asked->receiver_pays ? s->asked->value - fees : s->asked->value + fees;
-}
-
-/* The fees after a hop of the exact walk from a user with these fees and hops; `is_last` where it ends the path. */
-static bool fees_after(const search *s, const end *e, bool is_payer, uint64_t fees, uint32_t hops, bool is_last,
-                       uint64_t *after) {
-    passage over;
-    if (!passage_over(e, is_payer, s->asked->at, &over)) return false;
-    bool is_free = s->asked->receiver_pays ? is_last : hops == 0;
-    if (!fee_over(s, &over, amount_after(s, fees), is_free, after)) return false;
-    *after += fees;
-    return true;
-}
-
-/* Whether both walks to a user have no other user in common. */
-static bool is_simple(const search *s, uint32_t u) {
-    for (uint32_t x = u; x != s->target; x = s->work->bound[x].parent)
-        for (uint32_t y = u; y != s->start; y = s->work->exact[y].parent)
-            if (y == s->work->bound[x].parent) return false;
-    return true;
-}
-
-/* Follows the bounding walk from a user to the far end, with the amounts that really move. A way round makes the amount
- * smaller where the receiver pays, so that it can pass where the direct way cannot: that is no path. Where the sender
- * pays, the direct way is never dearer. */
-static void try_to_join(search *s, uint32_t met) {
-    uint32_t u = met;
-    uint64_t fees = s->work->exact[u].cost;
-    uint32_t hops = s->work->exact[u].hops;
-    while (u != s->target) {
-        const label *there = &s->work->bound[u];
-        const end *e = &s->net->users[there->parent].ends[there->parent_end];
-        if (!fees_after(s, e, !s->asked->receiver_pays, fees, hops, there->parent == s->target, &fees)) return;
-        hops++;
-        u = there->parent;
-        if (!comes_before(fees, hops, s->best_fees, s->best_hops)) return;
-    }
-    if (fees > s->asked->max_fees || (s->asked->receiver_pays && !is_simple(s, met))) return;
-    s->best_fees = fees;
-    s->best_hops = hops;
-}
-
-/* Whether no path through a user can be as good as the best one known. What the rest of it costs is known where the other
- * walk has settled the user; elsewhere (rest is NULL) it is no less than where that walk stands. */
-static bool is_hopeless(const search *s, const label *rest, const heap *other_heap, uint64_t fees, uint32_t hops) {
-    uint64_t more;
-    uint32_t more_hops;
-    if (rest != NULL) {
-        more = rest->cost;
-        more_hops = rest->hops;
-    } else if (other_heap->count) {
-        more = other_heap->entries[0].cost;
-        more_hops = other_heap->entries[0].hops;
-    } else {
-        return true; /* the other walk has been everywhere, but not here */
-    }
-    if (more > MAX_AMOUNT - fees || fees + more > s->asked->max_fees) return true;
-    return comes_before(s->best_fees, s->best_hops, fees + more, hops + more_hops);
-}
-
-static bool is_hopeless_exact(const search *s, uint64_t fees, uint32_t hops, uint32_t u) {
-    const label *rest = s->work->state[u] & BOUND_SETTLED ? &s->work->bound[u] : NULL;
-    return is_hopeless(s, rest, &s->work->bound_heap, fees, hops);
-}
-
-/* The other way round, only if the sender pays: there no label of the exact walk is higher than what leads to the user on
- * a path. The bounds of a path as good as the best one stay, since it is hopeless nowhere. */
-static bool is_hopeless_bound(const search *s, uint64_t fees, uint32_t hops, uint32_t u) {
-    if (s->asked->receiver_pays) return fees > s->asked->max_fees;
-    const label *rest = s->work->state[u] & EXACT_SETTLED ? &s->work->exact[u] : NULL;
-    return is_hopeless(s, rest, &s->work->exact_heap, fees, hops);
-}
-
 /* Notes that the ends of a user that cost the whole fee are still to be looked at. */
-static void put_off(search *s, heap *h, uint64_t fees, uint32_t hops, uint32_t u) {
-    if (fees > s->asked->max_fees || comes_before(s->best_fees, s->best_hops, fees, hops)) return;
+static void put_off(search *s, bool is_exact, uint64_t fees, uint32_t hops, uint32_t u) {
+    heap *h = is_exact ? &s->work->exact_heap : &s->work->bound_heap;
+    bool prunes = is_exact || s->prunes_bounds;
+    if (fees > s->asked->max_fees || (prunes && comes_before(s->best_fees, s->best_hops, fees, hops))) return;
     push(s, h, fees, hops, u | PUT_OFF);
 }
 
 static void look_exact(search *s, uint32_t u, uint32_t p, const end *e) {
     uint8_t state = s->work->state[p];
     if ((state || u == s->start) && !may_walk(s, u, p)) return;
+    const bool has_doubts = s->asked->receiver_pays;
     const label *here = &s->work->exact[u];
-    uint64_t fees;
-    if (!fees_after(s, e, s->asked->receiver_pays, here->cost, here->hops, p == s->target, &fees)) return;
-    uint32_t hops = here->hops + 1;
     label *there = &s->work->exact[p];
+    uint32_t hops = here->hops + 1;
+    if (state & EXACT_SETTLED && hops >= there->hops) return;
+    uint64_t fees;
+    if (!fees_after(s, e, s->asked->receiver_pays, here->cost, here->hops, p == s->target, &fees)) {
+        /* No walk comes to the start with less. */
+        if (has_doubts && u != s->start) doubt_hop(s, e, hops);
+        return;
+    }
     if (state & EXACT_REACHED && !comes_before(fees, hops, there->cost, there->hops)) {
         bool ties = fees == there->cost && hops == there->hops;
         if (ties && compare_users(s->net, u, there->parent) < 0) there->parent = u;
+        if (has_doubts && hops < there->hops) doubt(s, p, fees, hops);
         return;
     }
-    if (state & EXACT_SETTLED || is_hopeless_exact(s, fees, hops, p)) return;
+    if (is_hopeless_exact(s, fees, hops, p)) return;
+    if (has_doubts && state & EXACT_REACHED && there->hops < hops) doubt(s, p, there->cost, there->hops);
     touch(s->work, p);
     s->work->state[p] |= EXACT_REACHED;
     *there = (label){.cost = fees, .hops = hops, .parent = u, .is_reached = true};
@@ -232,9 +106,10 @@ static inline uint32_t go_through(search *s, bool is_exact, uint32_t u, selected
  * where the other walk has been: the better the best path known, the fewer of the rest need be looked at. */
 static inline uint32_t look_at(search *s, bool is_exact, uint32_t u, selected_ends some, uint64_t fees, uint32_t hops) {
     const heap *other_heap = is_exact ? &s->work->bound_heap : &s->work->exact_heap;
-    uint8_t settled = is_exact ? EXACT_SETTLED : BOUND_SETTLED, met = is_exact ? BOUND_REACHED : EXACT_REACHED;
+    /* Where the receiver pays, a walk to a settled user may have fewer hops: see ties.c. */
+    uint8_t settled = !is_exact ? BOUND_SETTLED : s->asked->receiver_pays ? 0 : EXACT_SETTLED, met = is_exact ? BOUND_REACHED : EXACT_REACHED;
     uint8_t met_settled = is_exact ? BOUND_SETTLED : EXACT_SETTLED;
-    bool prunes = is_exact || !s->asked->receiver_pays, is_many = s->net->users[u].degree >= MANY;
+    bool prunes = is_exact || s->prunes_bounds, is_many = s->net->users[u].degree >= MANY;
     uint32_t looked = is_many ? go_through(s, is_exact, u, some, met, settled) : 0;
     bool is_rest_hopeless = prunes && is_hopeless(s, NULL, other_heap, fees, hops);
     if (is_many && is_rest_hopeless) return looked;
@@ -243,27 +118,29 @@ static inline uint32_t look_at(search *s, bool is_exact, uint32_t u, selected_en
 
 /* Looks at the ends of the first user of a heap from which this amount, or more, is to move on. Where the payer is owed
  * nothing the fee is the whole one, the same on all these ends. They are put off until the walk stands where they lead:
- * often it has ended by then. */
+ * often it has ended by then. Not so on the exact walk if the receiver pays: the last hop is free, and what is too much for
+ * some ends is noted. */
 static inline void look_around(search *s, bool is_exact, entry top, uint64_t amount, bool is_free) {
     uint32_t u = top.user & ~PUT_OFF;
     const user *owner = &s->net->users[u];
     const label *here = is_exact ? &s->work->exact[u] : &s->work->bound[u];
-    heap *own_heap = is_exact ? &s->work->exact_heap : &s->work->bound_heap;
     uint64_t whole;
     passage unowed = {.most = MAX_AMOUNT};
     bool can_charge = fee_over(s, &unowed, amount, is_free, &whole) && whole <= MAX_AMOUNT - here->cost;
     bool was_put_off = top.user & PUT_OFF;
     selection which = was_put_off ? OTHER_ONES : can_charge && (whole == 0 || owner->degree <= FEW) ? ALL : OWED_ONES;
+    bool has_doubts = is_exact && s->asked->receiver_pays;
+    if (has_doubts) which = ALL;
     uint64_t fees = here->cost;
     if (was_put_off) {
         fees += whole;
         if (!s->asked->receiver_pays) amount += whole;
     }
-    selected_ends some = select_ends(owner, s->asked->receiver_pays == is_exact, amount, which);
+    selected_ends some = select_ends(owner, s->asked->receiver_pays == is_exact, has_doubts ? s->least : amount, which);
     uint32_t looked = look_at(s, is_exact, u, some, fees, here->hops + 1);
     if (s->failed == FOUND) spend(s, 1 + owner->degree / 8 + looked);
     if (which == OWED_ONES && can_charge)
-        put_off(s, own_heap, here->cost + whole, here->hops + 1, u);
+        put_off(s, is_exact, here->cost + whole, here->hops + 1, u);
     else if (!is_exact && u == s->target)
         s->has_seen_target = true;
 }
@@ -345,7 +222,7 @@ static void grow_both(search *s) {
     }
 }
 
-/* Only if the sender pays. */
+/* If the sender pays. */
 static outcome read_path(search *s, answer *out) {
     out->path = malloc((s->work->exact[s->target].hops + 1) * sizeof *out->path);
     if (out->path == NULL) return NO_MEMORY;
@@ -355,6 +232,22 @@ static outcome read_path(search *s, answer *out) {
     for (uint32_t i = 1; i < s->asked->begun_count; i++) out->path[out->path_length++] = s->asked->begun[i];
     out->is_proven = true;
     return FOUND;
+}
+
+/* Drops the doubts that the bounds or the labels dispel, now that the best path is known. */
+static void settle_doubts(search *s) {
+    heap *doubts = &s->work->doubts;
+    size_t kept = 0;
+    for (size_t i = 0; i < doubts->count; i++) {
+        entry e = doubts->entries[i];
+        const label *known = &s->work->exact[e.user];
+        if (is_hopeless_exact(s, e.cost, e.hops, e.user)) continue;
+        if (known->is_reached && e.cost >= known->cost) {
+            if (e.hops >= known->hops || s->best_hops < e.hops || e.cost - known->cost > s->best_hops - e.hops) continue;
+        }
+        doubts->entries[kept++] = e;
+    }
+    doubts->count = kept;
 }
 
 static void begin(search *s) {
@@ -381,13 +274,19 @@ outcome narrow(network *net, scratch *work, const question *asked, known_path *k
         s.least = fees < asked->value ? asked->value - fees : 0;
     }
     s.at_target = only_arrival(net, s.target);
+    s.prunes_bounds = !asked->receiver_pays && asked->max_hops == UINT32_MAX;
     begin(&s);
     grow_both(&s);
-    while (!asked->receiver_pays && s.failed == FOUND && work->exact_heap.count) step_exact(&s);
+    while (s.failed == FOUND && work->exact_heap.count) step_exact(&s);
+    known_path best = {s.best_fees, s.best_hops};
+    *known = best;
+    bool is_reached = work->exact[s.target].is_reached;
+    if (s.failed == FOUND && !asked->receiver_pays) s.failed = is_reached ? read_path(&s, out) : NOT_FOUND;
+    if (s.failed == FOUND && asked->receiver_pays) {
+        settle_doubts(&s);
+        if (work->doubts.count == 0)
+            s.failed = is_reached ? read_forwards(net, work, asked, &s.begun, best, &s.spent, out) : NOT_FOUND;
+    }
     out->work += s.spent;
-    known->fees = s.best_fees;
-    known->hops = s.best_hops;
-    if (s.failed != FOUND) return s.failed;
-    if (asked->receiver_pays) return FOUND;
-    return work->exact[s.target].is_reached ? read_path(&s, out) : NOT_FOUND;
+    return s.failed;
 }

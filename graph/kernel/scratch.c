@@ -12,6 +12,7 @@ static void release(scratch *work) {
     free(work->state);
     free(work->exact_heap.entries);
     free(work->bound_heap.entries);
+    free(work->doubts.entries);
     free(work);
 }
 
@@ -56,7 +57,7 @@ void scratch_give_back(network *net, scratch *work) {
         work->state[u] = 0;
     }
     work->touched_count = 0;
-    work->exact_heap.count = work->bound_heap.count = 0;
+    work->exact_heap.count = work->bound_heap.count = work->doubts.count = 0;
     pthread_mutex_lock(&net->idle_lock);
     work->next = net->idle;
     net->idle = work;

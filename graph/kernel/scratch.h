@@ -11,7 +11,8 @@
 typedef struct {
     uint64_t cost;
     uint32_t hops;
-    uint32_t parent, parent_end; /* the user before, and, of a bound, which of its ends leads here */
+    uint32_t parent;     /* the user before */
+    uint32_t parent_end; /* of a bound: which of that user's ends leads here */
     bool is_reached;
     bool is_settled;
 } label;
@@ -30,6 +31,7 @@ typedef struct scratch {
     uint32_t touched_count;
     uint8_t *state;        /* by user: 0 while its entries are blank */
     heap exact_heap, bound_heap;
+    heap doubts; /* a list: walks that the labels leave out */
 } scratch;
 
 /* Blank working memory, NULL if there is none to be had. */
