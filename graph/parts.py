@@ -26,14 +26,19 @@ from dataclasses import dataclass
 
 from graph.answers import NO_LIMITS, Found, Limits, NotFound, Reason, Result
 from graph.network import NetworkGraph
-from graph.paths import cheapest_transfer, largest_transfer
+from graph.flow import Goal
+from graph.paths import cheapest_transfer, engine_of, largest_transfer
+from graph.plan import Plan, plan_flow
 from graph.splitting import Parts, Splitter, fees_of, value_of
-from graph.transfer import MAX_AMOUNT, FeePayer, Transfer
+from graph.transfer import MAX_AMOUNT, FeePayer
 from graph.trustline import User
-from graph.vicinity import Vicinity
+from graph.vicinity import SIZE, Vicinity
 
 MOST_PARTS = 16
 """How many parts a payment has at the most."""
+
+SIZE_BESIDE_PLANS = 300
+"""A network of up to so many trustlines is copied whole though plans say which of them matter."""
 
 DEFAULT_BUDGET = 6_000_000
 """How many ends of trustlines are looked at to split a payment: some seconds at the most."""
@@ -76,6 +81,7 @@ def payment_in_parts(
     limits: Limits = NO_LIMITS,
     avoid: Collection[User] = (),
     budget: int | None = None,
+    deadline: float = 0,
 ) -> PartsResult:
     """Return at most ``max_parts`` (1 to 16) transfers that together pay ``value``, or why there are none.
 
@@ -89,21 +95,14 @@ def payment_in_parts(
 
     """
     _require_parts(max_parts)
-    within = min(value, MAX_AMOUNT)
-    single = cheapest_transfer(
-        network, sender, receiver, within, at, fee_payer=fee_payer, limits=limits, avoid=avoid, budget=budget
-    )
-    if value > within and isinstance(single, Found):
-        single = NotFound(Reason.CAPACITY)  # of one transfer; parts together may move more than fits into uint64
+    ask = _Question(network, sender, receiver, at, max_parts, limits.max_hops, avoid, budget, deadline)
+    single = ask.cheapest(value, fee_payer, limits)
     is_hopeless = isinstance(single, NotFound) and single.reason not in _PARTS_MAY_HELP
     if max_parts == 1 or is_hopeless or (isinstance(single, Found) and single.transfer.fees == 0):
         return _as_parts(single)
-    some = _any_transfer(network, sender, receiver, at, limits.max_hops, avoid, budget)
-    if some is None:
+    splitter = ask.splitter(fee_payer, single.transfer.path if isinstance(single, Found) else None)
+    if splitter is None:
         return _as_parts(single)
-    splitter = Splitter(
-        Vicinity(network, some.path, at, avoid), fee_payer, at, max_parts, limits.max_hops, _splitting(budget)
-    )
     tried = list(splitter.ways(value))
     ways: list[Parts] = [(single.transfer,)] if isinstance(single, Found) else []
     ways += [parts for parts in tried if value_of(parts) == value]
@@ -125,6 +124,7 @@ def largest_payment(
     max_hops: int | None = None,
     avoid: Collection[User] = (),
     budget: int | None = None,
+    deadline: float = 0,
 ) -> PartsResult:
     """Return at most ``max_parts`` (1 to 16) transfers that together deliver as much as can be, sender pays.
 
@@ -135,14 +135,17 @@ def largest_payment(
 
     """
     _require_parts(max_parts)
-    single = largest_transfer(network, sender, receiver, at, max_hops=max_hops, avoid=avoid, budget=budget)
-    if max_parts == 1 or isinstance(single, NotFound):
+    ask = _Question(network, sender, receiver, at, max_parts, max_hops, avoid, budget, deadline)
+    single = ask.largest()
+    if max_parts == 1 or (isinstance(single, NotFound) and single.reason is not Reason.BUDGET):
         return _as_parts(single)
-    vicinity = Vicinity(network, single.transfer.path, at, avoid)
-    splitter = Splitter(vicinity, FeePayer.SENDER, at, max_parts, max_hops, _splitting(budget))
-    ways: list[Parts] = [(single.transfer,), *splitter.ways(None)]
+    splitter = ask.splitter(FeePayer.SENDER, single.transfer.path if isinstance(single, Found) else None)
+    ways: list[Parts] = [(single.transfer,)] if isinstance(single, Found) else []
+    ways += [] if splitter is None else [parts for parts in splitter.ways(None) if parts]
+    if not ways:
+        return _as_parts(single)
     best = min(ways, key=lambda parts: (-value_of(parts), _cost(parts)))
-    return PartsFound(best, is_proven=splitter.is_most(value_of(best)))
+    return PartsFound(best, is_proven=splitter is not None and splitter.is_most(value_of(best)))
 
 
 _PARTS_MAY_HELP = {
@@ -154,17 +157,84 @@ _PARTS_MAY_HELP = {
 }
 
 
-def _any_transfer(
-    network: NetworkGraph,
-    sender: User,
-    receiver: User,
-    at: int,
-    max_hops: int | None,
-    avoid: Collection[User],
-    budget: int | None,
-) -> Transfer | None:
-    largest = largest_transfer(network, sender, receiver, at, max_hops=max_hops, avoid=avoid, budget=budget)
-    return largest.transfer if isinstance(largest, Found) else None
+@dataclass(frozen=True, slots=True)
+class _Question:
+    """What both kinds of payments are asked with."""
+
+    network: NetworkGraph
+    sender: User
+    receiver: User
+    at: int
+    max_parts: int
+    max_hops: int | None
+    avoid: Collection[User]
+    budget: int | None
+    deadline: float
+
+    def cheapest(self, value: int, fee_payer: FeePayer, limits: Limits) -> Result:
+        """Search for a single transfer of a value, of which parts may have more than fits into one."""
+        result = cheapest_transfer(
+            self.network,
+            self.sender,
+            self.receiver,
+            min(value, MAX_AMOUNT),
+            self.at,
+            fee_payer=fee_payer,
+            limits=limits,
+            avoid=self.avoid,
+            budget=self.budget,
+            engine=engine_of(self.network, self.deadline),
+        )
+        return NotFound(Reason.CAPACITY) if value > MAX_AMOUNT and isinstance(result, Found) else result
+
+    def largest(self) -> Result:
+        """Search for the largest single transfer."""
+        return largest_transfer(
+            self.network,
+            self.sender,
+            self.receiver,
+            self.at,
+            max_hops=self.max_hops,
+            avoid=self.avoid,
+            budget=self.budget,
+            engine=engine_of(self.network, self.deadline),
+        )
+
+    def splitter(self, fee_payer: FeePayer, path: tuple[User, ...] | None) -> Splitter | None:
+        """Return what splits a payment, given some path for a transfer if one is known; None if nothing flows."""
+        plans = [] if self.network.kernel is None else [self._most(), self._most(ignores_fees=True)]
+        if path is None and (not plans or self.max_hops is not None):
+            largest = self.largest()
+            path = largest.transfer.path if isinstance(largest, Found) else None
+        if path is None and not any(plan.moves for plan in plans):
+            return None
+        vicinity = Vicinity(
+            self.network,
+            path or (self.sender, self.receiver),
+            self.at,
+            self.avoid,
+            SIZE_BESIDE_PLANS if plans else SIZE,
+            [hop for plan in plans for hop in plan.moves] if plans else None,
+            self.deadline,
+        )
+        budget = _splitting(self.budget)
+        most = plans[0] if plans else None
+        return Splitter(
+            vicinity, fee_payer, self.at, self.max_parts, self.max_hops, budget, self.deadline, most
+        )
+
+    def _most(self, *, ignores_fees: bool = False) -> Plan:
+        return plan_flow(
+            self.network,
+            self.sender,
+            self.receiver,
+            self.at,
+            Goal(),
+            budget=_splitting(self.budget),
+            deadline=self.deadline,
+            ignores_fees=ignores_fees,
+            avoid=self.avoid,
+        )
 
 
 def _as_parts(single: Result) -> PartsResult:

@@ -124,6 +124,7 @@ void PyEval_RestoreThread(PyThreadState *);
 PyThreadState *PyEval_SaveThread(void);
 unsigned long PyLong_AsUnsignedLong(PyObject *);
 unsigned long long PyLong_AsUnsignedLongLong(PyObject *);
+unsigned long long PyLong_AsUnsignedLongLongMask(PyObject *);
 PyObject *PyLong_FromLong(long);
 PyObject *PyLong_FromUnsignedLong(unsigned long);
 PyObject *PyLong_FromUnsignedLongLong(unsigned long long);
@@ -134,6 +135,7 @@ int PyModule_AddObjectRef(PyObject *, const char *, PyObject *);
 PyObject *PyModule_Create2(PyModuleDef *, int);
 #define PyModule_Create(definition) PyModule_Create2(definition, 3)
 PyObject *PyNumber_Negative(PyObject *);
+PyObject *PyNumber_Rshift(PyObject *, PyObject *);
 int PyObject_RichCompareBool(PyObject *, PyObject *, int);
 PyObject *PySequence_Tuple(PyObject *);
 PyObject *PyTuple_GetItem(PyObject *, Py_ssize_t);
