@@ -65,7 +65,7 @@ class Network:
         amount: int | None = None,
         is_sent: bool = False,
         ignores_fees: bool = False,
-        hops: Iterable[bytes] | None = None,
+        narrowest: int = 0,
         avoid: Iterable[bytes] = (),
         budget: int = ...,
         deadline: float = 0.0,

@@ -1,4 +1,4 @@
-"""The time at which a search gives in: the only clock of this package, the one that the compiled kernel looks at."""
+"""The time at which a search gives in: the only clock of this package, and the one that its kernel looks at."""
 
 import time
 

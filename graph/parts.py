@@ -21,14 +21,14 @@ What is guaranteed
   without fees ``is_proven`` still tells whether that sufficed.
 """
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 
 from graph.answers import NO_LIMITS, Found, Limits, NotFound, Reason, Result
-from graph.network import NetworkGraph
 from graph.flow import Goal
+from graph.network import NetworkGraph
 from graph.paths import cheapest_transfer, engine_of, largest_transfer
-from graph.plan import Plan, plan_flow
+from graph.plan import Hop, Plan, plan_flow
 from graph.splitting import Parts, Splitter, fees_of, value_of
 from graph.transfer import MAX_AMOUNT, FeePayer
 from graph.trustline import User
@@ -40,8 +40,11 @@ MOST_PARTS = 16
 SIZE_BESIDE_PLANS = 300
 """A network of up to so many trustlines is copied whole though plans say which of them matter."""
 
-DEFAULT_BUDGET = 6_000_000
-"""How many ends of trustlines are looked at to split a payment: some seconds at the most."""
+NARROWEST = (8, 4, 2, 1)
+"""Plans are also made without hops that can move less than a part's average share, divided by these."""
+
+DEFAULT_BUDGET, KERNEL_BUDGET = 12_000_000, 40_000_000
+"""How many ends of trustlines are looked at to split a payment, without a kernel and with one: some seconds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,37 +205,43 @@ class _Question:
 
     def splitter(self, fee_payer: FeePayer, path: tuple[User, ...] | None) -> Splitter | None:
         """Return what splits a payment, given some path for a transfer if one is known; None if nothing flows."""
-        plans = [] if self.network.kernel is None else [self._most(), self._most(ignores_fees=True)]
-        if path is None and (not plans or self.max_hops is not None):
+        most = None if self.network.kernel is None else self._most()
+        # A plan knows nothing of hop limits and of what mediators must not be left with.
+        is_plain = most is not None and self.max_hops is None and not self.network.rules.prevent_mediator_interests
+        if path is None and not is_plain:
             largest = self.largest()
             path = largest.transfer.path if isinstance(largest, Found) else None
-        if path is None and not any(plan.moves for plan in plans):
+        if path is None and (most is None or not most.moves):
             return None
-        vicinity = Vicinity(
-            self.network,
-            path or (self.sender, self.receiver),
-            self.at,
-            self.avoid,
-            SIZE_BESIDE_PLANS if plans else SIZE,
-            [hop for plan in plans for hop in plan.moves] if plans else None,
-            self.deadline,
-        )
-        budget = _splitting(self.budget)
-        most = plans[0] if plans else None
-        return Splitter(
-            vicinity, fee_payer, self.at, self.max_parts, self.max_hops, budget, self.deadline, most
-        )
+        hops = None if most is None or not is_plain else [*most.moves, *self._hops_of_wide_ways(most.delivered)]
+        ends = (self.sender, self.receiver)
+        size = SIZE if hops is None else SIZE_BESIDE_PLANS
+        vicinity = Vicinity(self.network, path or ends, self.at, self.avoid, size, hops, self.deadline)
+        budget = self._splitting_budget()
+        return Splitter(vicinity, fee_payer, self.at, self.max_parts, self.max_hops, budget, self.deadline, most)
 
-    def _most(self, *, ignores_fees: bool = False) -> Plan:
+    def _hops_of_wide_ways(self, total: int) -> Iterator[Hop]:
+        """The hops of plans that do without what is narrow, where ``total`` is the most that can be delivered."""
+        yield from self._most(ignores_fees=True).moves
+        for share in NARROWEST:
+            yield from self._most(narrowest=total // (share * self.max_parts)).moves
+
+    def _splitting_budget(self) -> int:
+        if self.budget is not None:
+            return self.budget
+        return DEFAULT_BUDGET if self.network.kernel is None else KERNEL_BUDGET
+
+    def _most(self, *, ignores_fees: bool = False, narrowest: int = 0) -> Plan:
         return plan_flow(
             self.network,
             self.sender,
             self.receiver,
             self.at,
             Goal(),
-            budget=_splitting(self.budget),
+            budget=self._splitting_budget(),
             deadline=self.deadline,
             ignores_fees=ignores_fees,
+            narrowest=narrowest,
             avoid=self.avoid,
         )
 
@@ -249,10 +258,6 @@ def _too_much(single: Result, splitter: Splitter, total: int) -> NotFound:
     if single.reason is not Reason.CAPACITY:
         return NotFound(single.reason)
     return NotFound(Reason.CAPACITY, largest=total if splitter.is_most(total) else None)
-
-
-def _splitting(budget: int | None) -> int:
-    return DEFAULT_BUDGET if budget is None else budget
 
 
 def _require_parts(max_parts: int) -> None:

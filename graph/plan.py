@@ -1,11 +1,11 @@
-"""Plans of how a payment could flow: by the compiled kernel over the whole network, or by the reference in Python."""
+"""Plans of how a payment could flow: by the compiled kernel, or by the reference in pure Python."""
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
-from itertools import chain
 
 from graph.flow import Flow, Goal
 from graph.network import NetworkGraph
+from graph.transfer import MAX_AMOUNT
 from graph.trustline import User, View
 
 Hop = tuple[User, User]
@@ -44,16 +44,19 @@ def plan_flow(
     budget: int,
     deadline: float = 0,
     ignores_fees: bool = False,
-    hops: Collection[Hop] | None = None,
+    narrowest: int = 0,
     avoid: Collection[User] = (),
 ) -> Plan:
     """Plan how as much as can be, or the goal, flows between two users who have trustlines, losing least.
 
-    Only ``hops`` are used, if they are given, and none of ``avoid`` mediates. The kernel gives in at ``deadline``,
-    in seconds of ``time.monotonic``, 0 for never.
+    None of ``avoid`` mediates. What can move less than ``narrowest`` is left out, be it only what a hop moves free
+    of fees or what it moves beyond; then more could arrive than is planned. Planning gives in at ``deadline``, in
+    seconds of ``time.monotonic``, 0 for never.
     """
     if network.kernel is None:
-        return _planned_by_reference(network, sender, receiver, at, goal, budget, ignores_fees, hops, avoid)
+        flow = Flow(network.number_of_users, 0 if ignores_fees else network.rules.fee_divisor, budget, deadline)
+        hops = _hops(network, sender, receiver, at, narrowest, avoid)
+        return _planned_by_reference(flow, network.users, sender, receiver, goal, hops)
     outcome, moves, (high, low), is_full, work = network.kernel.flow(
         sender,
         receiver,
@@ -61,56 +64,63 @@ def plan_flow(
         amount=goal.delivered if goal.sent is None else goal.sent,
         is_sent=goal.sent is not None,
         ignores_fees=ignores_fees,
-        hops=None if hops is None else tuple(chain.from_iterable(hops)),
+        narrowest=min(narrowest, MAX_AMOUNT),
         avoid=tuple(avoid),
         budget=max(budget, 0),
         deadline=deadline,
     )
     # The kernel keeps trustlines in the order of their changes, on which no answer may depend.
-    flows = {(payer, payee): high << 64 | low for payer, payee, high, low in sorted(moves)}
+    flows = {(payer, payee): upper << 64 | lower for payer, payee, upper, lower in sorted(moves)}
     return Plan(_net(flows), high << 64 | low, is_full, outcome == _SPENT, work)
 
 
-def _planned_by_reference(
-    network: NetworkGraph,
-    sender: User,
-    receiver: User,
-    at: int,
-    goal: Goal,
-    budget: int,
-    ignores_fees: bool,  # noqa: FBT001
-    hops: Collection[Hop] | None,
-    avoid: Collection[User],
-) -> Plan:
-    users = network.users
-    numbers = {user: number for number, user in enumerate(users)}
+def _hops(
+    network: NetworkGraph, sender: User, receiver: User, at: int, narrowest: int, avoid: Collection[User]
+) -> Iterator[tuple[Hop, int, bool]]:
+    """All hops, in parts: how much each can move, and whether with a loss."""
     avoided = frozenset(avoid) - {sender, receiver}
-    divisor = network.rules.fee_divisor
-    flow = Flow(len(users), 0 if ignores_fees else divisor, budget)
-    arcs: dict[int, Hop] = {}
-    for user in users:
+    for user in network.users:
         for view in network.views(user, at):
             hop = (user, view.other)
             if user == receiver or view.other == sender or view.is_frozen or not avoided.isdisjoint(hop):
                 continue
-            if hops is not None and hop not in hops:
-                continue
-            for room, is_lossy in _split(view, divisor, is_last=view.other == receiver):
-                is_dear = is_lossy and not ignores_fees
-                arcs[flow.add_arc(numbers[user], numbers[view.other], room, is_lossy=is_dear)] = hop
-    source = numbers[sender]
-    flow.grow(source, numbers[receiver], goal)
-    is_full = not flow.is_spent and numbers[receiver] not in flow.reachable(source)
-    flows = dict.fromkeys(arcs.values(), 0)
-    for arc, hop in arcs.items():
+            for room, is_lossy in _split(view, network.rules.fee_divisor, narrowest, is_last=hop[1] == receiver):
+                yield hop, room, is_lossy
+
+
+def _planned_by_reference(
+    flow: Flow,
+    users: list[User],
+    sender: User,
+    receiver: User,
+    goal: Goal,
+    hops: Iterable[tuple[Hop, int, bool]],
+) -> Plan:
+    numbers = {user: number for number, user in enumerate(users)}
+    source, sink = numbers[sender], numbers[receiver]
+    budget = flow.left_budget
+    arcs = [
+        (flow.add_arc(numbers[payer], numbers[payee], room, is_lossy=is_lossy and flow.has_fees), (payer, payee))
+        for (payer, payee), room, is_lossy in hops
+    ]
+    flow.grow(source, sink, goal)
+    is_full = not flow.is_spent and sink not in flow.reachable(source)
+    flows = {hop: 0 for _, hop in arcs}
+    for arc, hop in arcs:
         flows[hop] += flow.planned(arc)
     return Plan(_net(flows), flow.delivered, is_full, flow.is_spent, budget - flow.left_budget)
 
 
-def _split(view: View, divisor: int, *, is_last: bool) -> Iterator[tuple[int, bool]]:
+def _split(view: View, divisor: int, narrowest: int, *, is_last: bool) -> Iterator[tuple[int, bool]]:
     """The parts of a hop's room that pass free and with a loss."""
     room = max(view.left_received, 0)
     free = room if divisor == 0 or is_last else min(max(view.balance, 0), room)
+    if room < narrowest:
+        return
+    if free < narrowest:
+        free = 0
+    elif room - free < narrowest:
+        room = free
     if free:
         yield free, False
     if room > free and divisor != 1:

@@ -21,12 +21,10 @@ _Room = Callable[[User, User], int]
 """How much a hop from one user to another may move."""
 
 Parts = tuple[Transfer, ...]
+_Attempt = Callable[[list[Transfer]], None]
 
-NARROWEST = (16, 8, 4, 2, 1)
-"""Hops that can move less than a part's average share, divided by this, are left out when parts run short."""
-
-REPEATS = 3
-"""How often the hops of one attempt are those that the next may use."""
+SHARES_OF_AVERAGE = ((2, 1), (4, 1), (3, 1), (1, 1), (3, 2), (6, 1), (8, 1), (2, 3), (1, 2))
+"""The cheapest path is sought for these shares of what is missing for each part that may still be made."""
 
 GOOD_ENOUGH = 1000
 """With fees no further attempt is made once less than this share of the bound is missing."""
@@ -34,7 +32,7 @@ GOOD_ENOUGH = 1000
 SEARCH_BUDGET = 20_000
 """How many ends of trustlines the search for a single part may look at, in each of its attempts."""
 
-SHARES = 5
+SHARES = 4 + len(SHARES_OF_AVERAGE)
 """Into how many shares a budget is divided: one for each way to split a payment."""
 
 
@@ -70,31 +68,22 @@ class Splitter:
 
     def ways(self, value: int | None) -> Iterator[Parts]:
         """Lists of parts that pay up to ``value``, or as much as they can if it is None."""
-        best = 0
         if value is not None:
             # No more flow than is paid, and therefore the lowest fees; it may take more parts than a larger flow.
             exact = self._tried(partial(self._planned, value=value, is_exact=True))
             yield exact
-            best = value_of(exact)
-        widest = self._tried(partial(self._widest, value=value))
-        yield widest
-        best = max(best, value_of(widest))
-        if (value is not None and self._suffices(best, value)) or self._is_late():
-            return
-        planned = self._tried(partial(self._planned, value=value))
-        yield planned
-        best = max(best, value_of(planned))
-        has_run_short = len(planned) == self._max_parts or self.is_spent
-        if not has_run_short or self._suffices(best, value) or self._is_late():
-            return
         # The plan that loses least fills many narrow ways; one that ignores fees takes fewer and wider ones.
-        wide = self._tried(partial(self._planned, value=value, ignores_fees=True))
-        yield wide
-        if self._suffices(value_of(wide), value) or self._is_late():
-            return
-        for parts in self._with_fewer_hops(max(planned, wide, key=value_of), value):
+        attempts: list[_Attempt] = [
+            partial(self._widest, value=value),
+            partial(self._planned, value=value),
+            partial(self._planned, value=value, ignores_fees=True),
+            *(partial(self._cheap, value=value, share=share) for share in SHARES_OF_AVERAGE),
+        ]
+        for attempt in attempts:
+            parts = self._tried(attempt)
             yield parts
-            if self._work <= 0 or self._suffices(value_of(parts), value) or self._is_late():
+            does = self._suffices(value_of(parts)) if value is None else value_of(exact) >= value
+            if does or self._is_late():
                 return
 
     def _is_late(self) -> bool:
@@ -102,40 +91,44 @@ class Splitter:
         self.is_spent = self.is_spent or late
         return late
 
-    def _suffices(self, total: int, value: int | None) -> bool:
-        if value is not None:
-            return total >= value
+    def _suffices(self, total: int) -> bool:
+        """Whether so much is as good as all that can be delivered."""
         short = self._bound - total
         return short <= 0 or (self._network.rules.fee_divisor != 0 and short * GOOD_ENOUGH <= self._bound)
 
-    def _with_fewer_hops(self, planned: Parts, value: int | None) -> Iterator[Parts]:
-        """Plan again without narrow hops, and only over hops that the parts found so far have used.
+    def _cheap(self, parts: list[Transfer], value: int | None, share: tuple[int, int]) -> None:
+        """Take the cheapest path for a share of what is missing, and send as much over it as it can carry."""
+        total = self._bound if value is None else value
+        while len(parts) < self._max_parts and value_of(parts) < total and not self._is_late():
+            missing = total - value_of(parts)
+            amount = min(max(missing * share[0] // (share[1] * (self._max_parts - len(parts))), 1), MAX_AMOUNT)
+            path = self._cheapest_path(amount)
+            if path is None or not self._take(parts, path, None if value is None else missing, self._room):
+                return
 
-        The fewer hops a plan may use, the fewer and wider are its paths.
-        """
-        total = value_of(planned)
-        self._work = self._share
-        for fraction in NARROWEST:
-            narrow = total // (fraction * self._max_parts)
-            hops = {hop for hop in self._hops() if self._room(*hop) >= narrow}
-            before = -1
-            for _ in range(1 + REPEATS):
-                parts = self._tried(partial(self._planned, value=value, hops=hops), has_own_share=False)
-                yield parts
-                if value_of(parts) <= before:
-                    break
-                hops = {hop for part in parts for hop in pairwise(part.path)}
-                before = value_of(parts)
+    def _cheapest_path(self, amount: int) -> _Way | None:
+        """Return the cheapest path for an amount; where none can carry it, for half of it, or half of that."""
+        while amount and self._work > 0:
+            self._work -= SEARCH_BUDGET
+            found = self._engine.transfer(
+                self._network,
+                self._vicinity.sender,
+                self._vicinity.receiver,
+                amount,
+                self._at,
+                fee_payer=self._fee_payer,
+                limits=Limits(max_hops=self._max_hops),
+                avoid=(),
+                budget=SEARCH_BUDGET,
+            )
+            if isinstance(found, Found):
+                return found.transfer.path
+            amount //= 2
+        return None
 
-    def _hops(self) -> Iterator[Hop]:
-        for line in self._network.trustlines():
-            yield line.pair
-            yield line.higher, line.lower
-
-    def _tried(self, way: Callable[[list[Transfer]], None], *, has_own_share: bool = True) -> Parts:
+    def _tried(self, way: _Attempt) -> Parts:
         """Return the parts that a way makes; each has its share of the budget, so that none starves another."""
-        if has_own_share:
-            self._work = self._share
+        self._work = self._share
         parts: list[Transfer] = []
         way(parts)
         self._vicinity.undo()
@@ -161,7 +154,7 @@ class Splitter:
         self._work -= SEARCH_BUDGET
         ends = self._vicinity.sender, self._vicinity.receiver
         if self._is_late() or not self._engine.widest(
-            self._network, *ends, self._at, max_hops=self._max_hops, budget=SEARCH_BUDGET
+            self._network, *ends, self._at, max_hops=self._max_hops, avoid=(), budget=SEARCH_BUDGET
         ):
             return None
         largest = largest_transfer(
@@ -193,14 +186,13 @@ class Splitter:
         *,
         is_exact: bool = False,
         ignores_fees: bool = False,
-        hops: Collection[Hop] | None = None,
     ) -> None:
         """Plan a flow, of the value or as large as can be, and take its paths; plan anew for what is missing."""
         while len(parts) < self._max_parts and (value is None or value_of(parts) < value):
             missing = value - value_of(parts) if is_exact and value is not None else None
-            plan = self._plan(missing, hops, ignores_fees=ignores_fees)
+            plan = self._plan(missing, ignores_fees=ignores_fees)
             taken = len(parts)
-            self._take_plan(parts, plan, value)
+            self._take_plan(parts, dict(plan.moves), value)
             if len(parts) == taken:
                 break
         self._widest(parts, value)
@@ -223,8 +215,8 @@ class Splitter:
             else:
                 del plan[min(pairwise(path), key=lambda hop: room(*hop))]
 
-    def _plan(self, value: int | None, hops: Collection[Hop] | None, *, ignores_fees: bool) -> dict[Hop, int]:
-        """Return what the best flow moves over each hop."""
+    def _plan(self, value: int | None, *, ignores_fees: bool) -> Plan:
+        """Plan the best flow."""
         plan = plan_flow(
             self._network,
             self._vicinity.sender,
@@ -234,13 +226,12 @@ class Splitter:
             budget=self._work,
             deadline=self._deadline,
             ignores_fees=ignores_fees,
-            hops=hops,
         )
         self._work -= plan.work
         self.is_spent = self.is_spent or plan.is_spent
         if not self._bound and self._vicinity.is_whole and (value is None or plan.is_full):
             self._learn(plan)
-        return plan.moves
+        return plan
 
     def _learn(self, most: Plan) -> None:
         """Take over what no parts can exceed; where there are fees, what rounding them leaves is not certain."""

@@ -44,7 +44,8 @@ class Vicinity:
     ) -> None:
         """Copy what lies around ``path`` at the time ``at``; it runs from sender to receiver and is included.
 
-        ``hops`` are those that are known to matter, if that is known: then nothing else is copied of a large network.
+        ``hops`` are those that are known to matter, if that is known: of a large network nothing else is copied
+        then. Searching what lies around gives in at ``deadline``, in seconds of ``time.monotonic``, 0 for never.
         """
         self.sender, self.receiver = path[0], path[-1]
         self._whole = network

@@ -14,7 +14,7 @@
 #define NEGLIGIBLE 1024  /* so many pieces may be left of what counts as full: what rounding leaves behind */
 
 /* Ways that can move less than this part of the widest hop are not used at first: wide ways make for few ways. */
-static const uint32_t NARROWING[] = {2, 4, 8, 16, 64, 256, 0};
+static const double NARROWING[] = {0.8, 0.65, 0.5, 0.4, 0.3, 0.25, 0.2, 0.15, 0.125, 0.1, 0.08, 0.06, 0.04, 0.02, 0.01, 0.004, 0};
 
 enum { AHEAD, BACK };              /* the walk from the sender, and the one from the receiver */
 enum { FREE, LOSSY, UNDONE = 2 }; /* kinds of arcs; UNDONE is added to that of the arc which is undone */
@@ -23,7 +23,6 @@ enum { FREE, LOSSY, UNDONE = 2 }; /* kinds of arcs; UNDONE is added to that of t
 typedef struct {
     wide used[2]; /* by kind: what leaves this user */
     wide undo[2]; /* by kind: what arrives here from the other user, and could be given back */
-    bool is_allowed;
 } record;
 
 typedef struct {
@@ -104,12 +103,15 @@ static void read_left(const search *s, uint32_t payer, uint32_t index, uint32_t 
     const record *r = s->nodes[payer].records == NULL ? NULL : &s->nodes[payer].records[index];
     wide room = 0, unlossy = 0;
     left[FREE] = left[LOSSY] = left[FREE + UNDONE] = left[LOSSY + UNDONE] = 0;
-    if (s->goal->is_restricted && (r == NULL || !r->is_allowed)) {
-        if (r == NULL) return;
-    } else if (!over->is_frozen && over->capacity > 0) {
+    if (!over->is_frozen && over->capacity > 0 && over->capacity >= (wide)s->goal->narrowest) {
         room = over->capacity;
         unlossy = over->balance <= 0 ? 0 : over->balance < room ? over->balance : room;
         if (s->divisor == 0 || payee == s->receiver) unlossy = room;
+        /* A narrow part is given up, be it that what passes free counts as lossy: the plan delivers no less. */
+        if (unlossy < (wide)s->goal->narrowest)
+            unlossy = 0;
+        else if (room - unlossy < (wide)s->goal->narrowest)
+            room = unlossy;
     }
     left[FREE] = unlossy << s->shift;
     if (s->divisor != 1) left[LOSSY] = (room - unlossy) << s->shift;
@@ -389,21 +391,12 @@ static bool grow(search *s) {
         if (is_met(s)) return false;
         if (!measure(s)) return s->failed == FOUND;
         for (size_t i = 0; i < sizeof NARROWING / sizeof *NARROWING; i++) {
-            wide floor = NARROWING[i] ? widest / NARROWING[i] : 0;
+            wide floor = (wide)((double)widest * NARROWING[i]);
             if (floor < s->empty) floor = s->empty;
             while (!is_met(s) && find_way(s, floor))
                 if (!send_over(s)) return false;
             if (s->failed != FOUND) return false;
         }
-    }
-}
-
-static void allow(search *s) {
-    for (uint32_t i = 0; i + 1 < s->goal->hop_count && s->failed == FOUND; i += 2) {
-        uint32_t payer = s->goal->hops[i];
-        const end *e = end_between(s->net, payer, s->goal->hops[i + 1]);
-        record *records = e == NULL ? NULL : records_of(s, payer);
-        if (records != NULL) records[e - s->net->users[payer].ends].is_allowed = true;
     }
 }
 
@@ -455,8 +448,7 @@ outcome plan_flow(const network *net, uint32_t sender, const question *asked, co
     s.nodes = calloc(net->user_count, sizeof *s.nodes);
     if (s.nodes == NULL) return NO_MEMORY;
     for (uint32_t i = 0; i < asked->avoid_count; i++) s.nodes[asked->avoid[i]].is_avoided = true;
-    allow(&s);
-    if (s.failed == FOUND) out->is_full = grow(&s);
+    out->is_full = grow(&s);
     if (s.failed != NO_MEMORY) write_plan(&s, out);
     out->work = s.spent;
     release(&s);

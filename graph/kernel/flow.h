@@ -4,14 +4,12 @@
 
 #include "search.h"
 
-/* How far a plan is to go, and over what. */
+/* How far a plan is to go, and over what. What is left out may be a hop or a part of it. */
 typedef struct {
     wide amount; /* what is to arrive, or (is_sent) to leave; as much as can be without has_amount */
     bool has_amount, is_sent;
     bool ignores_fees;
-    bool is_restricted; /* to these hops: payers and payees by turns */
-    uint32_t *hops;
-    uint32_t hop_count;
+    uint64_t narrowest; /* what can move less is left out */
 } flow_goal;
 
 typedef struct {

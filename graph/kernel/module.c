@@ -364,35 +364,34 @@ static PyObject *plan_as_tuple(NetworkObject *self, outcome result, const flow_p
 }
 
 PyDoc_STRVAR(flow_doc,
-             "flow(sender, receiver, at, *, amount=None, is_sent=False, ignores_fees=False, hops=None, avoid=(),\n"
+             "flow(sender, receiver, at, *, amount=None, is_sent=False, ignores_fees=False, narrowest=0, avoid=(),\n"
              "     budget=2**64-1, deadline=0.0)\n--\n\n"
              "Plan how as much as can be, or `amount`, arrives; with `is_sent`, leaves.\n\n"
-             "`hops` limits the plan to these: payers and payees by turns. Returns (outcome, moves, delivered, whether\n"
-             "nothing can be added for certain, work), each move being (payer, payee, high, low), `delivered` (high,\n"
-             "low), amounts in two words of 64 bits. With SPENT the plan is what there was by then.");
+             "What can move less than `narrowest` is left out. Returns (outcome, moves, delivered, whether nothing can be\n"
+             "added for certain, work), each move being (payer, payee, high, low), `delivered` (high, low), amounts in two\n"
+             "words of 64 bits. With SPENT the plan is what there was by then.");
 
 static PyObject *flow_method(NetworkObject *self, PyObject *args, PyObject *kwargs) {
-    static char *names[] = {"sender", "receiver", "at",    "amount",   "is_sent", "ignores_fees", "hops",
+    static char *names[] = {"sender", "receiver", "at",    "amount",   "is_sent", "ignores_fees", "narrowest",
                             "avoid",  "budget",   "deadline", NULL};
     question asked = {.max_fees = UINT64_MAX, .max_hops = UINT32_MAX};
     flow_goal goal = {0};
     flow_plan plan = {0};
     uint32_t from;
-    unsigned long long at, budget = UINT64_MAX;
+    unsigned long long at, budget = UINT64_MAX, narrowest = 0;
     int is_sent = 0, ignores_fees = 0;
-    PyObject *sender, *receiver, *hops = Py_None, *avoid = NULL, *answered = NULL;
-    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "SSO&|$O&ppOOO&d", names, &sender, &receiver, read_uint64, &at, read_goal,
-                                     &goal, &is_sent, &ignores_fees, &hops, &avoid, read_uint64, &budget,
-                                     &asked.deadline))
+    PyObject *sender, *receiver, *avoid = NULL, *answered = NULL;
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "SSO&|$O&ppO&OO&d", names, &sender, &receiver, read_uint64, &at, read_goal,
+                                     &goal, &is_sent, &ignores_fees, read_uint64, &narrowest, &avoid, read_uint64,
+                                     &budget, &asked.deadline))
         return NULL;
     asked.at = at;
     asked.budget = budget;
     goal.is_sent = is_sent;
     goal.ignores_fees = ignores_fees;
-    goal.is_restricted = hops != Py_None;
+    goal.narrowest = narrowest;
     if (is_time(at) && index_of(self, sender, false, &from) && index_of(self, receiver, false, &asked.target) &&
-        (avoid == NULL || read_users(self, avoid, false, &asked.avoid, &asked.avoid_count)) &&
-        (hops == Py_None || read_users(self, hops, true, &goal.hops, &goal.hop_count))) {
+        (avoid == NULL || read_users(self, avoid, false, &asked.avoid, &asked.avoid_count))) {
         if (from == asked.target) {
             PyErr_SetString(PyExc_ValueError, "nothing flows from a user to itself");
         } else {
@@ -409,7 +408,6 @@ static PyObject *flow_method(NetworkObject *self, PyObject *args, PyObject *kwar
         }
     }
     free(plan.moves);
-    PyMem_Free(goal.hops);
     free_question(&asked);
     return answered;
 }
