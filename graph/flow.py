@@ -74,11 +74,6 @@ class Flow:
         return self.left_budget <= 0 or is_over(self._deadline)
 
     @property
-    def has_fees(self) -> bool:
-        """Whether lossy arcs lose anything."""
-        return self._divisor > 0
-
-    @property
     def delivered(self) -> int:
         """What arrives by the plan, in whole units, rounded down."""
         return (self._delivered + self._empty) // self._unit

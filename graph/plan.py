@@ -54,8 +54,10 @@ def plan_flow(
     seconds of ``time.monotonic``, 0 for never.
     """
     if network.kernel is None:
-        flow = Flow(network.number_of_users, 0 if ignores_fees else network.rules.fee_divisor, budget, deadline)
-        hops = _hops(network, sender, receiver, at, narrowest, avoid)
+        # A divisor of 1 leaves nothing of what adds to a debt, whether fees count or not.
+        divisor = 0 if ignores_fees and network.rules.fee_divisor != 1 else network.rules.fee_divisor
+        flow = Flow(network.number_of_users, divisor, budget, deadline)
+        hops = _hops(network, sender, receiver, at, divisor, narrowest, avoid)
         return _planned_by_reference(flow, network.users, sender, receiver, goal, hops)
     outcome, moves, (high, low), is_full, work = network.kernel.flow(
         sender,
@@ -75,7 +77,13 @@ def plan_flow(
 
 
 def _hops(
-    network: NetworkGraph, sender: User, receiver: User, at: int, narrowest: int, avoid: Collection[User]
+    network: NetworkGraph,
+    sender: User,
+    receiver: User,
+    at: int,
+    divisor: int,
+    narrowest: int,
+    avoid: Collection[User],
 ) -> Iterator[tuple[Hop, int, bool]]:
     """All hops, in parts: how much each can move, and whether with a loss."""
     avoided = frozenset(avoid) - {sender, receiver}
@@ -84,7 +92,7 @@ def _hops(
             hop = (user, view.other)
             if user == receiver or view.other == sender or view.is_frozen or not avoided.isdisjoint(hop):
                 continue
-            for room, is_lossy in _split(view, network.rules.fee_divisor, narrowest, is_last=hop[1] == receiver):
+            for room, is_lossy in _split(view, divisor, narrowest, is_last=hop[1] == receiver):
                 yield hop, room, is_lossy
 
 
@@ -100,7 +108,7 @@ def _planned_by_reference(
     source, sink = numbers[sender], numbers[receiver]
     budget = flow.left_budget
     arcs = [
-        (flow.add_arc(numbers[payer], numbers[payee], room, is_lossy=is_lossy and flow.has_fees), (payer, payee))
+        (flow.add_arc(numbers[payer], numbers[payee], room, is_lossy=is_lossy), (payer, payee))
         for (payer, payee), room, is_lossy in hops
     ]
     flow.grow(source, sink, goal)

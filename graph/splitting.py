@@ -93,6 +93,8 @@ class Splitter:
 
     def _suffices(self, total: int) -> bool:
         """Whether so much is as good as all that can be delivered."""
+        if not self._bound:
+            return False
         short = self._bound - total
         return short <= 0 or (self._network.rules.fee_divisor != 0 and short * GOOD_ENOUGH <= self._bound)
 
