@@ -16,10 +16,10 @@ What is guaranteed
   deliver more. The parts deliver that less their rounding (up to a unit for each of their hops) and less what does
   not fit into so many of them.
 * In the kernel that maximum is one of the whole network, whatever its size, and what is split is what its plans
-  use. Sixteen parts do for most users: of 40 random pairs in a network of 500,000 trustlines 35 reached the maximum
-  flow and the others 98.9 % of it; with fees of 1 % 38 reached 98 % of the bound and the others 97.8 %. Whoever has
-  many more trustlines than sixteen needs more parts: users with 70 to 350 of them reached 35 to 73 %. So do fees
-  of 10 %: the bound divides what they can save among many narrow ways (68 of 100 pairs reached 98 %).
+  use. Sixteen parts do for most users: of 40 random pairs in a network of 500,000 trustlines 35 reached the
+  maximum flow and the others 98.9 % of it; with fees of 1 % 38 reached 98 % of the bound and the others 97.8 %.
+  Whoever has many more trustlines than sixteen needs more parts: users with 70 to 350 of them reached 35 to 73 %.
+  So do fees of 10 %: the bound divides what they can save among many narrow ways (68 of 100 pairs reached 98 %).
 * Under ``max_hops``, and where mediators must not be left with interests to pay, the parts are good, and hardly
   ever proven to be the best. Then, and without a kernel, only the trustlines around sender and receiver are looked
   at in a network of more than ``graph.vicinity.SIZE``.
@@ -30,6 +30,7 @@ from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 
 from graph.answers import NO_LIMITS, Found, Limits, NotFound, Reason, Result
+from graph.deadline import is_over
 from graph.flow import Goal
 from graph.network import NetworkGraph
 from graph.paths import cheapest_transfer, engine_of, largest_transfer
@@ -96,8 +97,8 @@ def payment_in_parts(
     ``value``, in the smallest unit, is what arrives in all (sender pays) or leaves in all (receiver pays).
     ``limits.max_fees`` counts for the sum of all fees, ``limits.max_hops`` for each part. Among the ways found
     the one with the lowest fees is returned, then the one with the fewest parts. ``budget`` is how many ends of
-    trustlines may be looked at in a search for one path, and as many again to split the payment. All of it gives in
-    at ``deadline``, in seconds of ``time.monotonic``, 0 for never.
+    trustlines may be looked at in a search for one path, and as many again to split the payment. All of it gives
+    in at ``deadline``, in seconds of ``time.monotonic``, 0 for never.
 
     Raises:
         ValueError: if ``max_parts`` is out of range.
@@ -111,7 +112,7 @@ def payment_in_parts(
         return _as_parts(single)
     splitter = ask.splitter(fee_payer, single.transfer.path if isinstance(single, Found) else None)
     if splitter is None:
-        return _as_parts(single)
+        return _unsplit(single) if is_over(deadline) else _as_parts(single)
     tried = list(splitter.ways(value))
     ways: list[Parts] = [(single.transfer,)] if isinstance(single, Found) else []
     ways += [parts for parts in tried if parts and value_of(parts) == value]
@@ -211,14 +212,14 @@ class _Question:
         )
 
     def splitter(self, fee_payer: FeePayer, path: tuple[User, ...] | None) -> Splitter | None:
-        """Return what splits a payment, given some path for a transfer if one is known; None if nothing flows."""
+        """Return what splits a payment, given some path for it if one is known; None if nothing flows, or it is late."""
         most = None if self.network.kernel is None else self._most()
         # A plan knows nothing of hop limits and of what mediators must not be left with.
         is_plain = most is not None and self.max_hops is None and not self.network.rules.prevent_mediator_interests
         if path is None and not is_plain:
             largest = self.largest()
             path = largest.transfer.path if isinstance(largest, Found) else None
-        if path is None and (most is None or not most.moves):
+        if is_over(self.deadline) or (path is None and (most is None or not most.moves)):
             return None
         hops = None if most is None or not is_plain else [*most.moves, *self._hops_of_wide_ways(most.delivered)]
         ends = (self.sender, self.receiver)
@@ -255,6 +256,13 @@ class _Question:
 
 def _as_parts(single: Result) -> PartsResult:
     return single if isinstance(single, NotFound) else PartsFound((single.transfer,), single.is_proven)
+
+
+def _unsplit(single: Result) -> PartsResult:
+    """Return what is known if there was no time to split the payment."""
+    if isinstance(single, NotFound):
+        return NotFound(Reason.BUDGET)
+    return PartsFound((single.transfer,), is_proven=False)
 
 
 def _too_much(single: Result, splitter: Splitter, total: int) -> NotFound:

@@ -98,7 +98,7 @@ class Vicinity:
                     line = self._whole.trustline(user, other)
                     assert line is not None
                     lines[line.pair] = line
-            if len(lines) >= size:
+            if len(lines) >= size or (is_over(self._deadline) and included.issuperset(path)):
                 break
         return list(lines.values())
 
@@ -174,6 +174,8 @@ class Vicinity:
         following = []
         looked_at = 0
         for user in layer:
+            if is_over(self._deadline):
+                return [], looked_at
             for other in self._whole.graph.adj[user]:
                 looked_at += 1
                 if other in reached or other in self._avoid:
