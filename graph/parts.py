@@ -212,7 +212,7 @@ class _Question:
         )
 
     def splitter(self, fee_payer: FeePayer, path: tuple[User, ...] | None) -> Splitter | None:
-        """Return what splits a payment, given some path for it if one is known; None if nothing flows, or it is late."""
+        """Return what splits a payment, given some path if one is known; None if nothing flows, or it is late."""
         most = None if self.network.kernel is None else self._most()
         # A plan knows nothing of hop limits and of what mediators must not be left with.
         is_plain = most is not None and self.max_hops is None and not self.network.rules.prevent_mediator_interests
