@@ -165,7 +165,7 @@ static outcome find_hop_bounds(search *s, uint32_t start) {
     bounds[target].is_reached = true;
     s->has_hop_bounds = true;
     s->hops_beyond = UINT32_MAX;
-    if (!append(open, (entry){0, 0, target})) return NO_MEMORY;
+    if (!append_entry(open, (entry){0, 0, target})) return NO_MEMORY;
     for (size_t at = 0; at < open->count; at++) {
         entry here = open->entries[at];
         s->hops_beyond = here.hops + 1;
@@ -180,7 +180,7 @@ static outcome find_hop_bounds(search *s, uint32_t start) {
             touch(s->work, p);
             bounds[p] = (label){.hops = here.hops + 1, .is_reached = true};
             if (p == start) most = here.hops + 1;
-            if (!append(open, (entry){0, here.hops + 1, p})) return NO_MEMORY;
+            if (!append_entry(open, (entry){0, here.hops + 1, p})) return NO_MEMORY;
         }
     }
     s->hops_beyond = UINT32_MAX;

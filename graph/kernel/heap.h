@@ -30,7 +30,7 @@ static inline bool is_sooner(const entry *e, const entry *other) {
 }
 
 /* Puts an entry at the end, which makes a list of it and no heap. */
-static inline bool append(heap *h, entry e) {
+static inline bool append_entry(heap *h, entry e) {
     if (h->count == h->room) {
         size_t room = h->room ? h->room * 2 : 256;
         entry *larger = realloc(h->entries, room * sizeof e);
@@ -43,7 +43,7 @@ static inline bool append(heap *h, entry e) {
 }
 
 static inline bool heap_push(heap *h, entry e) {
-    if (!append(h, e)) return false;
+    if (!append_entry(h, e)) return false;
     size_t at = h->count - 1;
     while (at) {
         size_t parent = (at - 1) / 2;

@@ -3,6 +3,7 @@
 
 #include <stdlib.h>
 
+#include "flow.h"
 #include "search.h"
 
 typedef struct {
@@ -323,10 +324,12 @@ static bool read_question(NetworkObject *self, PyObject *args, PyObject *kwargs,
            is_sane(asked);
 }
 
+static PyObject *key_of(NetworkObject *self, uint32_t index) { return Py_NewRef(PyList_GetItem(self->keys, index)); }
+
 static PyObject *path_as_tuple(NetworkObject *self, const answer *found) {
     PyObject *path = PyTuple_New(found->path_length);
     for (uint32_t i = 0; path != NULL && i < found->path_length; i++) {
-        PyTuple_SetItem(path, i, Py_NewRef(PyList_GetItem(self->keys, found->path[i])));
+        PyTuple_SetItem(path, i, key_of(self, found->path[i]));
     }
     return path;
 }
@@ -399,6 +402,98 @@ static PyObject *widest_method(NetworkObject *self, PyObject *args, PyObject *kw
     return answered;
 }
 
+/* Reads None or an amount of up to 80 bits, more than any number of parts can move. */
+static int read_goal(PyObject *value, void *result) {
+    flow_goal *goal = result;
+    if (value == Py_None) return 1;
+    PyObject *words = PyLong_FromLong(64), *high = words == NULL ? NULL : PyNumber_Rshift(value, words);
+    unsigned long long upper = high == NULL ? 0 : PyLong_AsUnsignedLongLong(high);
+    Py_XDECREF(words);
+    Py_XDECREF(high);
+    if (PyErr_Occurred()) return 0;
+    if (upper >> 16) {
+        PyErr_SetString(PyExc_OverflowError, "an amount does not fit 80 bits");
+        return 0;
+    }
+    goal->amount = ((wide)upper << 64) + PyLong_AsUnsignedLongLongMask(value);
+    goal->has_amount = true;
+    return !PyErr_Occurred();
+}
+
+static PyObject *plan_as_tuple(NetworkObject *self, outcome result, const flow_plan *plan) {
+    PyObject *moves = PyTuple_New((Py_ssize_t)plan->count);
+    for (size_t i = 0; moves != NULL && i < plan->count; i++) {
+        const flow_move *m = &plan->moves[i];
+        PyObject *items[] = {
+            key_of(self, m->payer),
+            key_of(self, m->payee),
+            PyLong_FromUnsignedLongLong(m->amount_high),
+            PyLong_FromUnsignedLongLong(m->amount),
+        };
+        PyObject *move = tuple_of(items, 4);
+        if (move == NULL)
+            Py_CLEAR(moves);
+        else
+            PyTuple_SetItem(moves, (Py_ssize_t)i, move);
+    }
+    PyObject *answered = NULL;
+    if (moves != NULL)
+        answered = Py_BuildValue("iO(KK)OK", result, moves, (unsigned long long)plan->delivered_high,
+                                 (unsigned long long)plan->delivered, plan->is_full ? Py_True : Py_False,
+                                 (unsigned long long)plan->work);
+    Py_XDECREF(moves);
+    return answered;
+}
+
+PyDoc_STRVAR(flow_doc,
+             "flow(sender, receiver, at, *, amount=None, is_sent=False, ignores_fees=False, narrowest=0, avoid=(),\n"
+             "     budget=2**64-1, deadline=0.0)\n--\n\n"
+             "Plan how as much as can be, or `amount`, arrives; with `is_sent`, leaves.\n\n"
+             "What can move less than `narrowest` is left out. Returns (outcome, moves, delivered, whether nothing can be\n"
+             "added for certain, work), each move being (payer, payee, high, low), `delivered` (high, low), amounts in two\n"
+             "words of 64 bits. With SPENT the plan is what there was by then.");
+
+static PyObject *flow_method(NetworkObject *self, PyObject *args, PyObject *kwargs) {
+    static char *names[] = {"sender", "receiver", "at",    "amount",   "is_sent", "ignores_fees", "narrowest",
+                            "avoid",  "budget",   "deadline", NULL};
+    question asked = {.max_fees = UINT64_MAX, .max_hops = UINT32_MAX};
+    flow_goal goal = {0};
+    flow_plan plan = {0};
+    uint32_t from;
+    unsigned long long at, budget = UINT64_MAX, narrowest = 0;
+    int is_sent = 0, ignores_fees = 0;
+    PyObject *sender, *receiver, *avoid = NULL, *answered = NULL;
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "SSO&|$O&ppO&OO&d", names, &sender, &receiver, read_uint64, &at, read_goal,
+                                     &goal, &is_sent, &ignores_fees, read_uint64, &narrowest, &avoid, read_uint64,
+                                     &budget, &asked.deadline))
+        return NULL;
+    asked.at = at;
+    asked.budget = budget;
+    goal.is_sent = is_sent;
+    goal.ignores_fees = ignores_fees;
+    goal.narrowest = narrowest;
+    if (is_time(at) && index_of(self, sender, false, &from) && index_of(self, receiver, false, &asked.target) &&
+        (avoid == NULL || read_users(self, avoid, false, &asked.avoid, &asked.avoid_count))) {
+        if (from == asked.target) {
+            PyErr_SetString(PyExc_ValueError, "nothing flows from a user to itself");
+        } else {
+            outcome result;
+            Py_BEGIN_ALLOW_THREADS
+            pthread_rwlock_rdlock(&self->net.lock);
+            result = plan_flow(&self->net, from, &asked, &goal, &plan);
+            pthread_rwlock_unlock(&self->net.lock);
+            Py_END_ALLOW_THREADS
+            if (result == NO_MEMORY)
+                PyErr_NoMemory();
+            else
+                answered = plan_as_tuple(self, result, &plan);
+        }
+    }
+    free(plan.moves);
+    free_question(&asked);
+    return answered;
+}
+
 PyDoc_STRVAR(sweep_doc, "sweep(at)\n--\n\n"
                         "Return a sum over all ends of trustlines that means nothing: a bare pass over the arrays, to\n"
                         "measure by.");
@@ -424,6 +519,7 @@ static PyMethodDef methods[] = {
     {"around", (PyCFunction)around_method, METH_VARARGS, around_doc},
     {"cheapest", (PyCFunction)(void (*)(void))cheapest_method, METH_VARARGS | METH_KEYWORDS, cheapest_doc},
     {"widest", (PyCFunction)(void (*)(void))widest_method, METH_VARARGS | METH_KEYWORDS, widest_doc},
+    {"flow", (PyCFunction)(void (*)(void))flow_method, METH_VARARGS | METH_KEYWORDS, flow_doc},
     {"sweep", (PyCFunction)sweep_method, METH_VARARGS, sweep_doc},
     {NULL, NULL, 0, NULL},
 };

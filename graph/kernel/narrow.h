@@ -146,7 +146,7 @@ static inline bool is_hopeless_bound(const search *s, uint64_t fees, uint32_t ho
 /* Where the receiver pays: notes what a walk that the labels leave out would have at a user (see ties.c). */
 static __attribute__((noinline)) void doubt(search *s, uint32_t u, uint64_t fees, uint32_t hops) {
     if (is_hopeless_exact(s, fees, hops, u)) return;
-    if (!append(&s->work->doubts, (entry){fees, hops, u})) s->failed = NO_MEMORY;
+    if (!append_entry(&s->work->doubts, (entry){fees, hops, u})) s->failed = NO_MEMORY;
 }
 
 /* The same where a dearer walk to the payer might pass a hop, and the one that is taken up cannot. */
