@@ -56,4 +56,15 @@ class Network:
         budget: int = ...,
         deadline: float = 0.0,
     ) -> tuple[int, int, int]: ...
+    def largest(
+        self,
+        sender: bytes,
+        receiver: bytes,
+        at: int,
+        *,
+        max_hops: int = ...,
+        avoid: Iterable[bytes] = (),
+        budget: int = ...,
+        deadline: float = 0.0,
+    ) -> tuple[int, int, tuple[bytes, ...] | None, int]: ...
     def sweep(self, at: int, /) -> int: ...

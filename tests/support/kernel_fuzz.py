@@ -122,16 +122,23 @@ def a_network(kernel: Any, rng: random.Random) -> tuple[Any, list[bytes]]:
 
 def use(network: Any, users: list[bytes], rng: random.Random) -> None:
     """Do one sensible thing and look at the form of the answer."""
-    match rng.randrange(6):
+    match rng.randrange(7):
         case 0:
             network.put(*a_trustline(rng, users))
         case 1:
             network.drop(*sorted(rng.sample(users, 2)))
         case 2:
             with suppress(KeyError):
-                outcome, value, _ = network.widest(*rng.sample(users, 2), NOW, max_hops=rng.choice((1, 3, 99)))
+                outcome, value, _ = network.widest(*rng.sample(users, 2), NOW, **some_limits(users, rng))
                 assert 0 <= value <= LARGEST, value
                 assert (outcome == 0) == (value > 0), (outcome, value)
+        case 3:
+            with suppress(KeyError):
+                pair, limits = rng.sample(users, 2), some_limits(users, rng)
+                outcome, value, path, _ = network.largest(*pair, NOW, **limits)
+                assert outcome == 2 or (outcome == 0) == (value > 0), (outcome, value)
+                assert (path is not None) == (outcome == 0 and "max_hops" not in limits), (outcome, path)
+                assert path is None or [path[0], path[-1]] == pair, (path, pair)
         case _:
             arguments, options = a_search(rng, users)
             with suppress(KeyError, ValueError):
@@ -139,6 +146,15 @@ def use(network: Any, users: list[bytes], rng: random.Random) -> None:
                 assert (outcome == 0) == (path is not None), (outcome, path)
                 if path is not None:
                     check_path(path, arguments, options)
+
+
+def some_limits(users: list[bytes], rng: random.Random) -> dict[str, Any]:
+    """Limits of a search for the largest value, each of them given or not."""
+    limits: dict[str, Any] = {
+        "max_hops": rng.choice((1, 3, 99)),
+        "avoid": rng.sample(users, min(len(users), 2)),
+    }
+    return {name: limit for name, limit in limits.items() if rng.random() < 0.4}
 
 
 def check_path(path: tuple[bytes, ...], arguments: tuple[Any, ...], options: dict[str, Any]) -> None:
@@ -157,6 +173,7 @@ def misuse(kernel: Any, network: Any, users: list[bytes], rng: random.Random) ->
         "drop": (network.drop, rng.sample(users, 2), {}),
         "cheapest": (network.cheapest, list(search), options),
         "widest": (network.widest, [*rng.sample(users, 2), NOW], {"max_hops": 4, "avoid": [], "budget": 9}),
+        "largest": (network.largest, [*rng.sample(users, 2), NOW], {"avoid": [], "budget": 9}),
         "again": (network.__init__, [2, True], {}),
     }
     name, (method, arguments, named) = rng.choice(list(calls.items()))
