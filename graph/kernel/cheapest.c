@@ -1,8 +1,10 @@
 /* Chooses how a question is searched, and prepares and clears the working memory. */
 #include <stdlib.h>
 
-#include "scratch.h"
-#include "search.h"
+#include "meet.h"
+
+/* After so many ends of trustlines the narrow search gives way to two exact walks. */
+#define PATIENCE 50000
 
 static void mark_avoided(scratch *work, const uint32_t *users, uint32_t count) {
     for (uint32_t i = 0; i < count; i++) {
@@ -58,12 +60,32 @@ static outcome find_known(network *net, scratch **work, const question *asked, k
     return result == NO_MEMORY ? NO_MEMORY : clear(net, work, asked);
 }
 
+/* The narrow search is the faster one mostly, but goes over all that is reached without fees where the value is large or
+ * just too large; two walks that are both exact stay small there. */
+static outcome sender_pays(network *net, scratch *work, const question *asked, answer *out) {
+    known_path known = {UINT64_MAX, UINT32_MAX};
+    if (asked->begun_count != 1 || asked->not_next_count || asked->value == 0)
+        return narrow(net, work, asked, &known, out);
+    meeting m = {.net = net, .asked = asked, .sender = asked->target, .receiver = asked->begun[0]};
+    if (!meet_is_near(&m)) {
+        question first = *asked;
+        if (first.budget > PATIENCE) first.budget = PATIENCE;
+        outcome result = narrow(net, work, &first, &known, out);
+        if (result != SPENT || asked->budget <= out->work) return result;
+        m.spent = out->work;
+    }
+    outcome result = meet_for(&m, out);
+    out->work = m.spent;
+    meet_end(&m);
+    return result;
+}
+
 static outcome search_with(network *net, scratch **work, const question *asked, answer *out) {
     known_path known = {UINT64_MAX, UINT32_MAX};
     bool has_bounds = false;
     outcome result;
     if (!asked->receiver_pays && !net->prevents_mediator_interests) {
-        result = narrow(net, *work, asked, &known, out);
+        result = sender_pays(net, *work, asked, out);
         /* The cheapest of all paths is the cheapest of the short ones, if it is short. */
         if (result != FOUND || out->path_length - 1 <= asked->max_hops) return result;
         free(out->path);

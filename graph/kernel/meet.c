@@ -1,4 +1,4 @@
-/* Two exact walks that meet, for the largest value and its cheapest path; the sender bears the fees.
+/* Two exact walks that meet, for the largest value and for the cheapest path; the sender bears the fees.
  *
  * The walk out, from the sender, knows the most that can leave each user. The walk in, from the receiver, knows the
  * least that has to leave each user for a given value to arrive. Either is a Dijkstra search, exact by itself: more
@@ -7,10 +7,6 @@
  * still to take up has less than the least that the walk in has to, each user of such a path has been taken up by one of
  * them, and they have met where it passes from the one to the other. Where they have not met, no path goes.
  *
- * To find the largest value, a third walk bounds roughly what can come through a user: no more than what each hop
- * behind it could pass on. It gives a value near the largest. Then the walk out stays, and the walk in begins with one
- * unit more than is known, anew after each meeting, until they do not meet.
- *
  * To find the cheapest path, the walk in stays, and the walk out begins with one unit less than the sender sends over
  * the cheapest path known, until they do not meet. Then it begins with just that much, and all paths that go are cheapest
  * ones: at their users what can leave is what has to, so that the hops of both walks add up to no more than theirs. The
@@ -18,11 +14,8 @@
  * off from the sender's end. */
 #include "meet.h"
 
-/* How near to the largest value the rough walk comes: so large a part of it may be missing. */
-#define ROUGH_SHARE 16
-
-/* So often the walks begin anew; then one of them goes to its end. */
-#define MOST_TURNS 16
+/* Which part of what sender or receiver can move is a large value. */
+#define NEAR 16
 
 /* What can leave a user is of use only if it is more. */
 static uint64_t floor_of(const meeting *m) { return m->aim <= FOR_VALUE ? m->best : m->value - 1; }
@@ -118,7 +111,7 @@ static void join_for_fees(meeting *m, uint32_t u) {
 }
 
 /* To be called wherever a label of a user that both walks know has changed. */
-static void join(meeting *m, uint32_t u) {
+void join(meeting *m, uint32_t u) {
     if (m->aim == ROUGHLY) {
         if (m->out->bound[u].is_reached) join_for_value(m, u, m->out->bound);
         return;
@@ -131,7 +124,7 @@ static void join(meeting *m, uint32_t u) {
     if (m->aim == FOR_HOPS && needed->hops + able->hops < m->best_hops) m->best_hops = needed->hops + able->hops;
 }
 
-static void step_out(meeting *m) {
+void step_out(meeting *m) {
     entry top = heap_pop(&m->out->exact_heap);
     label *here = &m->out->exact[top.user];
     here->is_settled = true;
@@ -180,53 +173,11 @@ static void step_in(meeting *m) {
     }
 }
 
-/* The walk that bounds roughly what can come through a user. */
-static void step_bound(meeting *m) {
-    entry top = heap_pop(&m->out->bound_heap);
-    label *here = &m->out->bound[top.user];
-    here->is_settled = true;
-    const user *owner = &m->net->users[top.user];
-    if (is_spent(m->asked, &m->spent, owner->degree)) m->failed = SPENT;
-    for (uint32_t i = 0; i < owner->degree && m->failed == FOUND; i++) {
-        uint32_t p = owner->ends[i].other, hops = here->hops + 1;
-        if (owner->ends[i].leads_nowhere && p != m->sender) continue;
-        hop h = hop_over(&owner->ends[i], false, m->asked->at);
-        uint64_t amount = passed(m, &h, MAX_AMOUNT, top.user);
-        if (amount > here->cost) amount = here->cost;
-        if (amount <= m->best) continue;
-        label *there = &m->out->bound[p];
-        if (there->is_settled || !may_pass(m, m->out, p)) continue;
-        if (there->is_reached && !comes_before(turned(amount), hops, turned(there->cost), there->hops)) continue;
-        touch(m->out, p);
-        *there = (label){
-            .cost = amount, .hops = hops, .parent = top.user, .parent_end = owner->ends[i].twin, .is_reached = true};
-        if (p != m->sender) push(m, &m->out->bound_heap, turned(amount), hops, p);
-        if (m->out->exact[p].is_reached) join(m, p);
-    }
-}
-
-static void drop_settled(heap *h, const label *labels) {
+void drop_settled(heap *h, const label *labels) {
     while (h->count && labels[h->entries[0].user].is_settled) heap_pop(h);
 }
 
-/* Both until what is left is not larger than the best value by more than a share of it. */
-static void grow_roughly(meeting *m) {
-    heap *out = &m->out->exact_heap, *bound = &m->out->bound_heap;
-    while (m->failed == FOUND) {
-        drop_settled(out, m->out->exact);
-        drop_settled(bound, m->out->bound);
-        uint64_t share = m->best / ROUGH_SHARE;
-        uint64_t enough = m->best < MAX_AMOUNT - share ? m->best + share : MAX_AMOUNT;
-        if (!out->count || turned(out->entries[0].cost) <= enough) return;
-        if (!bound->count || turned(bound->entries[0].cost) <= enough) return;
-        if (bound->count <= out->count)
-            step_bound(m);
-        else
-            step_out(m);
-    }
-}
-
-static void grow_both(meeting *m) {
+void grow_both(meeting *m) {
     heap *out = &m->out->exact_heap, *in = &m->in->exact_heap;
     while (m->failed == FOUND && (!m->is_joined || m->aim == FOR_HOPS)) {
         drop_settled(out, m->out->exact);
@@ -242,7 +193,7 @@ static void grow_both(meeting *m) {
 }
 
 /* One of them alone, to its end. */
-static void go_on(meeting *m, heap *h, const label *labels, void (*step)(meeting *)) {
+void go_on(meeting *m, heap *h, const label *labels, void (*step)(meeting *)) {
     while (m->failed == FOUND) {
         drop_settled(h, labels);
         if (!h->count) return;
@@ -263,7 +214,7 @@ void renew(meeting *m, scratch **work) {
     }
 }
 
-static void begin_out(meeting *m, uint64_t leaving) {
+void begin_out(meeting *m, uint64_t leaving) {
     renew(m, &m->out);
     if (m->failed != FOUND) return;
     m->leaving = leaving;
@@ -273,7 +224,7 @@ static void begin_out(meeting *m, uint64_t leaving) {
     if (m->in != NULL) join(m, m->sender);
 }
 
-static void begin_in(meeting *m, uint64_t value) {
+void begin_in(meeting *m, uint64_t value) {
     renew(m, &m->in);
     if (m->failed != FOUND) return;
     m->value = value;
@@ -282,14 +233,8 @@ static void begin_in(meeting *m, uint64_t value) {
     push(m, &m->in->exact_heap, value, 0, m->receiver);
 }
 
-static void begin_bound(meeting *m, uint64_t arriving) {
-    touch(m->out, m->receiver);
-    m->out->bound[m->receiver] = (label){.cost = arriving, .is_reached = true};
-    push(m, &m->out->bound_heap, turned(arriving), 0, m->receiver);
-}
-
 /* The most that any of a user's hops can move, as payer or payee. */
-static uint64_t most_at(const meeting *m, uint32_t u, bool is_payer) {
+uint64_t most_at(const meeting *m, uint32_t u, bool is_payer) {
     const user *owner = &m->net->users[u];
     wide most = 0;
     for (uint32_t i = 0; i < owner->degree; i++) {
@@ -297,25 +242,6 @@ static uint64_t most_at(const meeting *m, uint32_t u, bool is_payer) {
         if (!h.is_frozen && h.capacity > most) most = h.capacity;
     }
     return most < (wide)MAX_AMOUNT ? (uint64_t)most : MAX_AMOUNT;
-}
-
-static void find_value(meeting *m) {
-    uint64_t leaving = most_at(m, m->sender, true), arriving = most_at(m, m->receiver, false);
-    uint64_t most = leaving < arriving ? leaving : arriving;
-    if (most == 0) return;
-    m->aim = ROUGHLY;
-    begin_out(m, leaving);
-    if (m->failed != FOUND) return;
-    begin_bound(m, arriving);
-    grow_roughly(m);
-    m->aim = FOR_VALUE;
-    m->is_joined = true;
-    for (int turn = 0; m->is_joined && m->best < most; turn++) {
-        m->is_joined = false;
-        if (m->failed == FOUND) begin_in(m, m->best + 1);
-        if (m->failed == FOUND) grow_both(m);
-        if (turn == MOST_TURNS && m->is_joined) go_on(m, &m->out->exact_heap, m->out->exact, step_out);
-    }
 }
 
 /* The fees over the way that is known to carry the value. */
@@ -330,7 +256,7 @@ static uint64_t fees_of_way(const meeting *m) {
 
 static void find_fees(meeting *m) {
     m->aim = FOR_FEES;
-    begin_in(m, m->best);
+    if (m->in == NULL || m->value != m->best) begin_in(m, m->best);
     m->least_fees = fees_of_way(m);
     m->is_joined = true;
     for (int turn = 0; m->is_joined && m->least_fees > 0; turn++) {
@@ -341,12 +267,15 @@ static void find_fees(meeting *m) {
     }
 }
 
-static void find_hops(meeting *m) {
+/* Whether there is a path with the least fees. */
+static bool find_hops(meeting *m) {
     m->aim = FOR_HOPS;
     m->best_hops = UINT32_MAX;
     if (m->failed == FOUND) begin_out(m, m->value + m->least_fees);
     if (m->failed == FOUND) grow_both(m);
-    if (m->failed == FOUND) go_on(m, &m->in->exact_heap, m->in->exact, step_in);
+    if (m->failed != FOUND || m->best_hops == UINT32_MAX) return false;
+    go_on(m, &m->in->exact_heap, m->in->exact, step_in);
+    return true;
 }
 
 static outcome read_path(const meeting *m, answer *along) {
@@ -373,12 +302,43 @@ static outcome read_path(const meeting *m, answer *along) {
     return FOUND;
 }
 
-outcome meet(meeting *m, answer *along) {
-    find_value(m);
-    if (m->failed != FOUND) return m->failed;
-    if (m->best == 0) return NOT_FOUND;
-    if (along == NULL) return FOUND;
+outcome find_path(meeting *m, answer *along) {
     find_fees(m);
     find_hops(m);
     return m->failed != FOUND ? m->failed : read_path(m, along);
+}
+
+/* Whether there is a path without fees, as there often is for small values. */
+static bool is_free(meeting *m) {
+    m->least_fees = 0;
+    begin_in(m, m->asked->value);
+    return find_hops(m) && m->failed == FOUND;
+}
+
+bool meet_is_near(const meeting *m) {
+    uint64_t enough = m->asked->value < MAX_AMOUNT / NEAR ? m->asked->value * NEAR : MAX_AMOUNT;
+    return most_at(m, m->sender, true) <= enough || most_at(m, m->receiver, false) <= enough;
+}
+
+outcome meet_for(meeting *m, answer *along) {
+    uint64_t value = m->asked->value, fees = m->asked->max_fees;
+    uint64_t most = most_at(m, m->sender, true);
+    if (most < value || most_at(m, m->receiver, false) < value) return NOT_FOUND;
+    if (is_free(m)) return read_path(m, along);
+    if (m->failed == FOUND && (fees == 0 || m->net->divisor == 0)) return NOT_FOUND;
+    m->aim = FOR_VALUE;
+    m->best = value - 1;
+    if (m->failed == FOUND) begin_in(m, value);
+    if (m->failed == FOUND) begin_out(m, fees < most - value ? value + fees : most);
+    if (m->failed == FOUND) grow_both(m);
+    if (m->failed != FOUND) return m->failed;
+    if (!m->is_joined) return NOT_FOUND;
+    m->best = value;
+    return find_path(m, along);
+}
+
+void meet_end(meeting *m) {
+    if (m->out != NULL) scratch_give_back(m->net, m->out);
+    if (m->in != NULL) scratch_give_back(m->net, m->in);
+    free(m->way);
 }

@@ -43,11 +43,43 @@ static inline bool may_pass(const meeting *m, const scratch *work, uint32_t u) {
     return u == m->receiver || u == m->sender || !work->is_avoided[u];
 }
 
+/* So often the walks begin anew; then one of them goes to its end. */
+#define MOST_TURNS 16
+
 /* Replaces working memory by a blank one in which those to avoid are marked. */
 void renew(meeting *m, scratch **work);
 
-/* The largest value, 0 if there is none, and unless `along` is NULL its cheapest path: fewest hops, then first keys among
- * equals. The working memory is left for the caller to give back, and the way to free. */
-outcome meet(meeting *m, answer *along);
+/* Begin a walk anew. */
+void begin_out(meeting *m, uint64_t leaving);
+void begin_in(meeting *m, uint64_t value);
+
+/* Takes up the next user of the walk out. */
+void step_out(meeting *m);
+
+/* To be called wherever a label of a user that both walks know has changed. */
+void join(meeting *m, uint32_t u);
+
+/* Until they meet, or cannot any more; for the fewest hops until no meeting would have fewer. */
+void grow_both(meeting *m);
+
+/* One of them alone, to its end. */
+void go_on(meeting *m, heap *h, const label *labels, void (*step)(meeting *));
+
+void drop_settled(heap *h, const label *labels);
+
+/* The most that any of a user's hops can move, as payer or payee. */
+uint64_t most_at(const meeting *m, uint32_t u, bool is_payer);
+
+/* The cheapest path for the value `best`, over which a way is known: fewest hops, then first keys among equals. */
+outcome find_path(meeting *m, answer *along);
+
+/* The same for the value asked for, which is not 0. */
+outcome meet_for(meeting *m, answer *along);
+
+/* Whether the value asked for is large for its sender or receiver, so that little carries it. */
+bool meet_is_near(const meeting *m);
+
+/* Gives back and frees what it holds. */
+void meet_end(meeting *m);
 
 #endif
