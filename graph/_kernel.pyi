@@ -60,6 +60,17 @@ class Network:
         budget: int = ...,
         deadline: float = 0.0,
     ) -> tuple[int, int, int]: ...
+    def largest(
+        self,
+        sender: bytes,
+        receiver: bytes,
+        at: int,
+        *,
+        max_hops: int = ...,
+        avoid: Iterable[bytes] = (),
+        budget: int = ...,
+        deadline: float = 0.0,
+    ) -> tuple[int, int, tuple[bytes, ...] | None, int]: ...
     def flow(
         self,
         sender: bytes,

@@ -1,8 +1,10 @@
 /* Chooses how a question is searched, and prepares and clears the working memory. */
 #include <stdlib.h>
 
-#include "scratch.h"
-#include "search.h"
+#include "meet.h"
+
+/* After so many ends of trustlines the narrow search gives way to two exact walks. */
+#define PATIENCE 50000
 
 /* With so many hops that all charge the whole fee, the fees are likely enough. */
 #define LIKELY_HOPS 8
@@ -95,23 +97,42 @@ static outcome search_forwards(network *net, scratch **work, const question *ask
     return narrow(net, *work, asked, known, out);
 }
 
+/* The narrow search is the faster one mostly, but goes over all that is reached without fees where the value is large or
+ * just too large; two walks that are both exact stay small there. `has_bounds` where it is the narrow search that answers. */
+static outcome search_backwards(network *net, scratch *work, const question *asked, bool *has_bounds, answer *out) {
+    known_path known = {UINT64_MAX, UINT32_MAX};
+    *has_bounds = true;
+    if (asked->begun_count != 1 || asked->not_next_count || asked->value == 0)
+        return narrow(net, work, asked, &known, out);
+    meeting m = {.net = net, .asked = asked, .sender = asked->target, .receiver = asked->begun[0]};
+    if (!meet_is_near(&m)) {
+        question first = *asked;
+        if (first.budget > PATIENCE) first.budget = PATIENCE;
+        outcome result = narrow(net, work, &first, &known, out);
+        if (result != SPENT || asked->budget <= out->work) return result;
+        m.spent = out->work;
+    }
+    *has_bounds = false;
+    outcome result = meet_for(&m, out);
+    out->work = m.spent;
+    meet_end(&m);
+    return result;
+}
+
 static outcome search_with(network *net, scratch **work, const question *asked, answer *out) {
     known_path known = {UINT64_MAX, UINT32_MAX};
     bool has_bounds = false;
     if (!net->prevents_mediator_interests) {
         outcome result = asked->receiver_pays ? search_forwards(net, work, asked, &known, &has_bounds, out)
-                                              : narrow(net, *work, asked, &known, out);
+                                              : search_backwards(net, *work, asked, &has_bounds, out);
         /* The cheapest of all paths is the cheapest of the short ones, if it is short. */
         if (result != FOUND || (out->path != NULL && out->path_length - 1 <= asked->max_hops)) return result;
         free(out->path);
         *out = (answer){.work = out->work};
         if (known.hops > asked->max_hops) known = (known_path){UINT64_MAX, UINT32_MAX};
-        if (!asked->receiver_pays) has_bounds = true;
         /* Within few hops the fees may be higher than was thought of. */
-        if (asked->receiver_pays && asked->max_hops != UINT32_MAX && known.fees == UINT64_MAX) {
-            has_bounds = false;
-            if (clear(net, work, asked) != FOUND) return NO_MEMORY;
-        }
+        if (asked->receiver_pays && asked->max_hops != UINT32_MAX && known.fees == UINT64_MAX) has_bounds = false;
+        if (!has_bounds && clear(net, work, asked) != FOUND) return NO_MEMORY;
     }
     return cheapest_of_any(net, *work, asked, known, has_bounds, out);
 }

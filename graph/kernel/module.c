@@ -369,13 +369,19 @@ PyDoc_STRVAR(widest_doc,
              "Return (outcome, value, work) of the largest value the sender can pay, bearing the fees; mediators'\n"
              "interests are not looked at.");
 
-static PyObject *widest_method(NetworkObject *self, PyObject *args, PyObject *kwargs) {
+PyDoc_STRVAR(largest_doc,
+             "largest(sender, receiver, at, *, max_hops=2**32-1, avoid=(), budget=2**64-1, deadline=0.0)\n--\n\n"
+             "Return (outcome, value, path or None, work) as widest() does, with the cheapest path for the value; there is\n"
+             "no path within a hop limit.");
+
+static PyObject *widest_or_largest(NetworkObject *self, PyObject *args, PyObject *kwargs, bool has_path) {
     static char *names[] = {"sender", "receiver", "at", "max_hops", "avoid", "budget", "deadline", NULL};
     question asked = {.max_fees = UINT64_MAX, .max_hops = UINT32_MAX, .budget = UINT64_MAX};
+    answer along = {0};
     uint64_t value = 0, work = 0;
     uint32_t from;
     unsigned long long at, budget = UINT64_MAX;
-    PyObject *sender, *receiver, *avoid = NULL, *answered = NULL;
+    PyObject *sender, *receiver, *avoid = NULL, *path = NULL, *answered = NULL;
     if (!PyArg_ParseTupleAndKeywords(args, kwargs, "SSO&|$O&OO&d", names, &sender, &receiver, read_uint64, &at, read_uint32,
                                      &asked.max_hops, &avoid, read_uint64, &budget, &asked.deadline))
         return NULL;
@@ -389,17 +395,29 @@ static PyObject *widest_method(NetworkObject *self, PyObject *args, PyObject *kw
             outcome result;
             Py_BEGIN_ALLOW_THREADS
             pthread_rwlock_rdlock(&self->net.lock);
-            result = widest(&self->net, from, &asked, &value, &work);
+            result = widest(&self->net, from, &asked, &value, has_path ? &along : NULL, &work);
             pthread_rwlock_unlock(&self->net.lock);
             Py_END_ALLOW_THREADS
             if (result == NO_MEMORY)
                 PyErr_NoMemory();
-            else
+            else if (!has_path)
                 answered = Py_BuildValue("iKK", result, (unsigned long long)value, (unsigned long long)work);
+            else if ((path = along.path_length ? path_as_tuple(self, &along) : Py_NewRef(Py_None)) != NULL)
+                answered = Py_BuildValue("iKOK", result, (unsigned long long)value, path, (unsigned long long)work);
         }
     }
+    Py_XDECREF(path);
+    free(along.path);
     free_question(&asked);
     return answered;
+}
+
+static PyObject *widest_method(NetworkObject *self, PyObject *args, PyObject *kwargs) {
+    return widest_or_largest(self, args, kwargs, false);
+}
+
+static PyObject *largest_method(NetworkObject *self, PyObject *args, PyObject *kwargs) {
+    return widest_or_largest(self, args, kwargs, true);
 }
 
 /* Reads None or an amount of up to 80 bits, more than any number of parts can move. */
@@ -519,6 +537,7 @@ static PyMethodDef methods[] = {
     {"around", (PyCFunction)around_method, METH_VARARGS, around_doc},
     {"cheapest", (PyCFunction)(void (*)(void))cheapest_method, METH_VARARGS | METH_KEYWORDS, cheapest_doc},
     {"widest", (PyCFunction)(void (*)(void))widest_method, METH_VARARGS | METH_KEYWORDS, widest_doc},
+    {"largest", (PyCFunction)(void (*)(void))largest_method, METH_VARARGS | METH_KEYWORDS, largest_doc},
     {"flow", (PyCFunction)(void (*)(void))flow_method, METH_VARARGS | METH_KEYWORDS, flow_doc},
     {"sweep", (PyCFunction)sweep_method, METH_VARARGS, sweep_doc},
     {NULL, NULL, 0, NULL},

@@ -47,8 +47,9 @@ typedef struct {
 /* The cheapest transfer. */
 outcome cheapest(network *net, const question *asked, answer *out);
 
-/* The largest value that the sender can pay the receiver, bearing the fees, mediators' interests not looked at. */
-outcome widest(network *net, uint32_t sender, const question *asked, uint64_t *value, uint64_t *work);
+/* The largest value that the sender can pay the receiver, bearing the fees, mediators' interests not looked at; unless
+ * `along` is NULL also its cheapest path, for which there must be no hop limit. */
+outcome widest(network *net, uint32_t sender, const question *asked, uint64_t *value, answer *along, uint64_t *work);
 
 /* --- shared by the searches --- */
 

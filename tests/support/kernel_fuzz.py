@@ -122,14 +122,14 @@ def a_network(kernel: Any, rng: random.Random) -> tuple[Any, list[bytes]]:
 
 def use(network: Any, users: list[bytes], rng: random.Random) -> None:
     """Do one sensible thing and look at the form of the answer."""
-    match rng.randrange(9):
+    match rng.randrange(10):
         case 0:
             network.put(*a_trustline(rng, users))
         case 1:
             network.drop(*sorted(rng.sample(users, 2)))
         case 2:
             with suppress(KeyError):
-                outcome, value, _ = network.widest(*rng.sample(users, 2), NOW, max_hops=rng.choice((1, 3, 99)))
+                outcome, value, _ = network.widest(*rng.sample(users, 2), NOW, **some_limits(users, rng))
                 assert 0 <= value <= LARGEST, value
                 assert (outcome == 0) == (value > 0), (outcome, value)
         case 3:
@@ -142,6 +142,13 @@ def use(network: Any, users: list[bytes], rng: random.Random) -> None:
         case 5:
             with suppress(KeyError):
                 check_plan(network, users, rng)
+        case 6:
+            with suppress(KeyError):
+                pair, limits = rng.sample(users, 2), some_limits(users, rng)
+                outcome, value, path, _ = network.largest(*pair, NOW, **limits)
+                assert outcome == 2 or (outcome == 0) == (value > 0), (outcome, value)
+                assert (path is not None) == (outcome == 0 and "max_hops" not in limits), (outcome, path)
+                assert path is None or [path[0], path[-1]] == pair, (path, pair)
         case _:
             arguments, options = a_search(rng, users)
             with suppress(KeyError, ValueError):
@@ -186,6 +193,15 @@ def check_plan(network: Any, users: list[bytes], rng: random.Random) -> None:
     assert all(user == sender or gained >= -len(moves) for user, gained in balances.items()), moves
 
 
+def some_limits(users: list[bytes], rng: random.Random) -> dict[str, Any]:
+    """Limits of a search for the largest value, each of them given or not."""
+    limits: dict[str, Any] = {
+        "max_hops": rng.choice((1, 3, 99)),
+        "avoid": rng.sample(users, min(len(users), 2)),
+    }
+    return {name: limit for name, limit in limits.items() if rng.random() < 0.4}
+
+
 def check_path(path: tuple[bytes, ...], arguments: tuple[Any, ...], options: dict[str, Any]) -> None:
     receiver_pays, walked, target, *_ = arguments
     assert list(path[: len(walked)] if receiver_pays else path[-len(walked) :]) == walked, (path, walked)
@@ -209,6 +225,7 @@ def misuse(kernel: Any, network: Any, users: list[bytes], rng: random.Random) ->
             [*rng.sample(users, 2), NOW],
             {"amount": 7, "avoid": [], "narrowest": 0, "budget": 9},
         ),
+        "largest": (network.largest, [*rng.sample(users, 2), NOW], {"avoid": [], "budget": 9}),
         "again": (network.__init__, [2, True], {}),
     }
     name, (method, arguments, named) = rng.choice(list(calls.items()))

@@ -84,6 +84,14 @@ def a_widest(rng: random.Random, network: NetworkGraph) -> Question:
     return lambda engine: engine.widest(network, sender, receiver, NOW, max_hops=hops, avoid=avoid, budget=PLENTY)
 
 
+def a_largest(rng: random.Random, network: NetworkGraph) -> Question | None:
+    if network.rules.prevent_mediator_interests:
+        return None
+    sender, receiver = two_users(rng, network)
+    avoid = random_users(rng, network)
+    return lambda engine: engine.largest(network, sender, receiver, NOW, avoid=avoid, budget=PLENTY)
+
+
 def test_kernel_and_reference_agree_in_twenty_thousand_networks(pytestconfig: pytest.Config) -> None:
     announce(pytestconfig, f"kernel and reference compared in {NETWORKS} random networks")
     rng = random.Random(seed())
@@ -92,7 +100,7 @@ def test_kernel_and_reference_agree_in_twenty_thousand_networks(pytestconfig: py
         network = random_network(rng, max_users=rng.choice((3, 4, 5, 6)))
         if network.number_of_users < 2:
             continue
-        for ask in (a_transfer, a_closing, a_completion, a_widest):
+        for ask in (a_transfer, a_closing, a_completion, a_widest, a_largest):
             question = ask(rng, network)
             if question is None:
                 continue
@@ -115,8 +123,9 @@ def test_trustlines_that_come_change_and_go_are_seen_by_the_next_search() -> Non
             network.apply(random_trustline(rng, lower, higher, 1000, frozen_share=0.1))
         if network.number_of_users < 2:
             continue
-        for ask in (a_transfer, a_widest):
+        for ask in (a_transfer, a_widest, a_largest):
             question = ask(rng, network)
+            assert question is not None
             expected = question(REFERENCE)
             assert question(KERNEL) == expected
             found += hasattr(expected, "transfer")
