@@ -23,7 +23,7 @@
 #include "tight.h"
 #include "walks.h"
 
-/* So much work may be for nothing. */
+/* So much work may be for nothing, and as much as has been done. */
 #define LITTLE_WORK 4096
 
 typedef struct {
@@ -294,11 +294,12 @@ static bool keep_path(const search *s, uint32_t index, answer *out) {
     return true;
 }
 
-/* Walks out what can be reached with little work: nothing is known of tight trustlines yet. */
+/* Walks out what can be reached with little work: to look for tight trustlines is to look at all within the fees. */
 static outcome walk_out(search *s, const walk *begun, uint32_t *reached) {
     const question *asked = s->asked;
     question little = *asked;
-    if (little.budget > s->spent + LITTLE_WORK) little.budget = s->spent + LITTLE_WORK;
+    uint64_t most = s->spent + (s->spent > LITTLE_WORK ? s->spent : LITTLE_WORK);
+    if (little.budget > most) little.budget = most;
     s->asked = &little;
     outcome result = run(s, begun, false, reached);
     s->asked = asked;
@@ -310,7 +311,7 @@ static outcome make_sure(search *s, const walk *begun, outcome bold, answer *out
     uint32_t reached;
     outcome cautious = SPENT;
     bool by_amounts = !s->net->prevents_mediator_interests;
-    if (by_amounts && bold == NOT_FOUND) cautious = walk_out(s, begun, &reached);
+    if (by_amounts) cautious = walk_out(s, begun, &reached);
     if (by_amounts && cautious == SPENT) {
         outcome looked = tight_find(s->net, s->work, s->asked, begun, s->max_fees, &s->spent, &s->tight);
         if (looked == NO_MEMORY || looked == NOT_FOUND) return looked;

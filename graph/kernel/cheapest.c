@@ -3,8 +3,11 @@
 
 #include "meet.h"
 
-/* After so many ends of trustlines the narrow search gives way to two exact walks. */
+/* After so much work the narrow search gives way to two exact walks; sooner where the value is so large a part of what the
+ * sender can send or the receiver receive that little carries it. */
 #define PATIENCE 50000
+#define LITTLE_PATIENCE 10000
+#define LARGE_PART 16
 
 /* With so many hops that all charge the whole fee, the fees are likely enough. */
 #define LIKELY_HOPS 8
@@ -105,15 +108,15 @@ static outcome search_backwards(network *net, scratch *work, const question *ask
     if (asked->begun_count != 1 || asked->not_next_count || asked->value == 0)
         return narrow(net, work, asked, &known, out);
     meeting m = {.net = net, .asked = asked, .sender = asked->target, .receiver = asked->begun[0]};
-    if (!meet_is_near(&m)) {
-        question first = *asked;
-        if (first.budget > PATIENCE) first.budget = PATIENCE;
-        outcome result = narrow(net, work, &first, &known, out);
-        if (result != SPENT || asked->budget <= out->work) return result;
-        m.spent = out->work;
-    }
+    uint64_t most = meet_most(&m), patience = most / LARGE_PART > asked->value ? PATIENCE : LITTLE_PATIENCE;
+    if (most < asked->value) return NOT_FOUND;
+    question first = *asked;
+    if (first.budget > patience) first.budget = patience;
+    outcome result = narrow(net, work, &first, &known, out);
+    if (result != SPENT || asked->budget <= out->work) return result;
+    m.spent = out->work;
     *has_bounds = false;
-    outcome result = meet_for(&m, out);
+    result = meet_for(&m, out);
     out->work = m.spent;
     meet_end(&m);
     return result;

@@ -14,9 +14,6 @@
  * off from the sender's end. */
 #include "meet.h"
 
-/* Which part of what sender or receiver can move is a large value. */
-#define NEAR 16
-
 /* What can leave a user is of use only if it is more. */
 static uint64_t floor_of(const meeting *m) { return m->aim <= FOR_VALUE ? m->best : m->value - 1; }
 
@@ -49,10 +46,13 @@ static bool is_too_little(const meeting *m, uint64_t able, uint32_t hops, uint32
 }
 
 /* What has to leave the payer of a hop for so much to leave, or stay with, its payee; false where it cannot. */
-static bool needed_before(const meeting *m, const hop *h, uint64_t amount, uint32_t payee, uint64_t *before) {
+static bool needed_before(const meeting *m, const end *e, bool is_payer, uint64_t amount, uint32_t payee,
+                          uint64_t *before) {
+    passage over;
+    if (!passage_over(e, is_payer, m->asked->at, &over)) return false;
     *before = amount;
-    if (payee != m->receiver && !add_fee(amount, h->balance, m->net->divisor, before)) return false;
-    return can_pay(h, *before);
+    if (payee != m->receiver && !add_fee(amount, (wide)over.owed, m->net->divisor, before)) return false;
+    return *before <= over.most;
 }
 
 static void keep(meeting *m, uint32_t u) {
@@ -87,8 +87,7 @@ static void join_for_value(meeting *m, uint32_t u, const label *onward) {
     uint64_t amount = m->out->exact[u].cost;
     for (uint32_t v = u; v != m->receiver; v = onward[v].parent) {
         if (amount <= m->best) return;
-        hop h = hop_over(&m->net->users[v].ends[onward[v].parent_end], true, m->asked->at);
-        amount = passed(m, &h, amount, onward[v].parent);
+        amount = passed(m, &m->net->users[v].ends[onward[v].parent_end], true, amount, onward[v].parent);
     }
     if (amount <= m->best) return;
     m->best = amount;
@@ -101,8 +100,7 @@ static void join_for_fees(meeting *m, uint32_t u) {
     uint64_t amount = m->in->exact[u].cost;
     while (u != m->sender) {
         const label *here = &m->out->exact[u];
-        hop h = hop_over(&m->net->users[here->parent].ends[here->parent_end], true, m->asked->at);
-        if (!needed_before(m, &h, amount, u, &amount)) return;
+        if (!needed_before(m, &m->net->users[here->parent].ends[here->parent_end], true, amount, u, &amount)) return;
         u = here->parent;
     }
     if (amount - m->value >= m->least_fees) return;
@@ -124,53 +122,69 @@ void join(meeting *m, uint32_t u) {
     if (m->aim == FOR_HOPS && needed->hops + able->hops < m->best_hops) m->best_hops = needed->hops + able->hops;
 }
 
-void step_out(meeting *m) {
-    entry top = heap_pop(&m->out->exact_heap);
-    label *here = &m->out->exact[top.user];
-    here->is_settled = true;
-    if (is_too_little(m, here->cost, here->hops, top.user)) return;
-    const user *owner = &m->net->users[top.user];
-    if (is_spent(m->asked, &m->spent, owner->degree)) m->failed = SPENT;
-    for (uint32_t i = 0; i < owner->degree && m->failed == FOUND; i++) {
-        uint32_t p = owner->ends[i].other, hops = here->hops + 1;
-        if (owner->ends[i].leads_nowhere && p != m->receiver) continue;
-        hop h = hop_over(&owner->ends[i], true, m->asked->at);
-        uint64_t able = passed(m, &h, here->cost, p);
-        if (able <= floor_of(m)) continue;
-        label *there = &m->out->exact[p];
-        if (there->is_settled || !may_pass(m, m->out, p)) continue;
-        if (there->is_reached && !comes_before(turned(able), hops, turned(there->cost), there->hops)) continue;
-        if (is_too_little(m, able, hops, p)) continue;
-        touch(m->out, p);
-        *there = (label){.cost = able, .hops = hops, .parent = top.user, .parent_end = i, .is_reached = true};
-        if (p != m->receiver) push(m, &m->out->exact_heap, turned(able), hops, p);
-        join(m, p);
+static void look_out(meeting *m, uint32_t u, uint32_t p, const end *e) {
+    const label *here = &m->out->exact[u];
+    uint64_t able = passed(m, e, true, here->cost, p);
+    uint32_t hops = here->hops + 1;
+    label *there = &m->out->exact[p];
+    if (able <= floor_of(m) || !may_pass(m, m->out, p)) return;
+    if (there->is_reached && !comes_before(turned(able), hops, turned(there->cost), there->hops)) return;
+    if (is_too_little(m, able, hops, p)) return;
+    touch(m->out, p);
+    uint32_t index = (uint32_t)(e - m->net->users[u].ends);
+    *there = (label){.cost = able, .hops = hops, .parent = u, .parent_end = index, .is_reached = true};
+    if (p != m->receiver) push(m, &m->out->exact_heap, turned(able), hops, p);
+    join(m, p);
+}
+
+static void look_in(meeting *m, uint32_t u, uint32_t p, const end *e) {
+    const label *here = &m->in->exact[u];
+    uint64_t needed;
+    uint32_t hops = here->hops + 1;
+    label *there = &m->in->exact[p];
+    if (!may_pass(m, m->in, p) || !needed_before(m, e, false, here->cost, u, &needed)) return;
+    if (there->is_reached && !comes_before(needed, hops, there->cost, there->hops)) return;
+    if (is_too_much(m, needed, hops, p)) return;
+    touch(m->in, p);
+    *there = (label){.cost = needed, .hops = hops, .parent = u, .parent_end = e->twin, .is_reached = true};
+    if (p != m->sender) push(m, &m->in->exact_heap, needed, hops, p);
+    join(m, p);
+}
+
+/* Looks at the ends of a user over which so much can be paid, as payer (is_payer) or payee, and at that to the other end
+ * of the search. */
+static inline void look_around(meeting *m, scratch *work, uint32_t u, bool is_payer, uint64_t amount,
+                               void (*look)(meeting *, uint32_t, uint32_t, const end *)) {
+    const user *owner = &m->net->users[u];
+    const uint32_t *others = others_of(owner);
+    const end *last = end_to_only(m, u, is_payer ? m->receiver : m->sender);
+    uint32_t looked = 0;
+    if (last != NULL) look(m, u, last->other, last);
+    selected_ends some = select_ends(owner, is_payer, amount, ALL);
+    for (uint32_t i = next_end(&some); i != NOBODY && m->failed == FOUND; i = next_end(&some)) {
+        if (work->state[others[i]] & EXACT_SETTLED) continue;
+        looked++;
+        look(m, u, others[i], &owner->ends[i]);
     }
+    if (m->failed == FOUND && is_spent(m->asked, &m->spent, 1 + owner->degree / 8 + looked)) m->failed = SPENT;
+}
+
+void step_out(meeting *m) {
+    uint32_t u = heap_pop(&m->out->exact_heap).user;
+    label *here = &m->out->exact[u];
+    here->is_settled = true;
+    m->out->state[u] |= EXACT_SETTLED;
+    if (is_too_little(m, here->cost, here->hops, u)) return;
+    look_around(m, m->out, u, true, floor_of(m) + 1, look_out);
 }
 
 static void step_in(meeting *m) {
-    entry top = heap_pop(&m->in->exact_heap);
-    label *here = &m->in->exact[top.user];
+    uint32_t u = heap_pop(&m->in->exact_heap).user;
+    label *here = &m->in->exact[u];
     here->is_settled = true;
-    if (is_too_much(m, here->cost, here->hops, top.user)) return;
-    const user *owner = &m->net->users[top.user];
-    if (is_spent(m->asked, &m->spent, owner->degree)) m->failed = SPENT;
-    for (uint32_t i = 0; i < owner->degree && m->failed == FOUND; i++) {
-        uint32_t p = owner->ends[i].other, hops = here->hops + 1;
-        if (owner->ends[i].leads_nowhere && p != m->sender) continue;
-        hop h = hop_over(&owner->ends[i], false, m->asked->at);
-        uint64_t needed;
-        if (!needed_before(m, &h, here->cost, top.user, &needed)) continue;
-        label *there = &m->in->exact[p];
-        if (there->is_settled || !may_pass(m, m->in, p)) continue;
-        if (there->is_reached && !comes_before(needed, hops, there->cost, there->hops)) continue;
-        if (is_too_much(m, needed, hops, p)) continue;
-        touch(m->in, p);
-        *there = (label){
-            .cost = needed, .hops = hops, .parent = top.user, .parent_end = owner->ends[i].twin, .is_reached = true};
-        if (p != m->sender) push(m, &m->in->exact_heap, needed, hops, p);
-        join(m, p);
-    }
+    m->in->state[u] |= EXACT_SETTLED;
+    if (is_too_much(m, here->cost, here->hops, u)) return;
+    look_around(m, m->in, u, false, here->cost, look_in);
 }
 
 void drop_settled(heap *h, const label *labels) {
@@ -236,20 +250,19 @@ void begin_in(meeting *m, uint64_t value) {
 /* The most that any of a user's hops can move, as payer or payee. */
 uint64_t most_at(const meeting *m, uint32_t u, bool is_payer) {
     const user *owner = &m->net->users[u];
-    wide most = 0;
+    uint64_t most = 0;
     for (uint32_t i = 0; i < owner->degree; i++) {
-        hop h = hop_over(&owner->ends[i], is_payer, m->asked->at);
-        if (!h.is_frozen && h.capacity > most) most = h.capacity;
+        passage over;
+        if (passage_over(&owner->ends[i], is_payer, m->asked->at, &over) && over.most > most) most = over.most;
     }
-    return most < (wide)MAX_AMOUNT ? (uint64_t)most : MAX_AMOUNT;
+    return most;
 }
 
 /* The fees over the way that is known to carry the value. */
 static uint64_t fees_of_way(const meeting *m) {
     uint64_t amount = m->value;
     for (uint32_t i = m->way_length - 1; i > 0; i--) {
-        hop h = hop_over(end_between(m->net, m->way[i - 1], m->way[i]), true, m->asked->at);
-        needed_before(m, &h, amount, m->way[i], &amount);
+        needed_before(m, end_between(m->net, m->way[i - 1], m->way[i]), true, amount, m->way[i], &amount);
     }
     return amount - m->value;
 }
@@ -292,9 +305,8 @@ static outcome read_path(const meeting *m, answer *along) {
             const label *after = &m->in->exact[p];
             if (!after->is_reached || after->hops + 1 != here->hops) continue;
             if (next != NOBODY && compare_users(m->net, next, p) < 0) continue;
-            hop h = hop_over(&owner->ends[i], true, m->asked->at);
             uint64_t needed;
-            if (needed_before(m, &h, after->cost, p, &needed) && needed == here->cost) next = p;
+            if (needed_before(m, &owner->ends[i], true, after->cost, p, &needed) && needed == here->cost) next = p;
         }
         along->path[along->path_length++] = u = next;
     }
@@ -315,9 +327,9 @@ static bool is_free(meeting *m) {
     return find_hops(m) && m->failed == FOUND;
 }
 
-bool meet_is_near(const meeting *m) {
-    uint64_t enough = m->asked->value < MAX_AMOUNT / NEAR ? m->asked->value * NEAR : MAX_AMOUNT;
-    return most_at(m, m->sender, true) <= enough || most_at(m, m->receiver, false) <= enough;
+uint64_t meet_most(const meeting *m) {
+    uint64_t leaving = most_at(m, m->sender, true), arriving = most_at(m, m->receiver, false);
+    return leaving < arriving ? leaving : arriving;
 }
 
 outcome meet_for(meeting *m, answer *along) {

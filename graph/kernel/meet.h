@@ -3,6 +3,7 @@
 #ifndef TL_MEET_H
 #define TL_MEET_H
 
+#include "ends.h"
 #include "scratch.h"
 #include "search.h"
 
@@ -32,11 +33,19 @@ static inline void push(meeting *m, heap *h, uint64_t cost, uint32_t hops, uint3
     if (!heap_push(h, (entry){cost, hops, u})) m->failed = NO_MEMORY;
 }
 
-/* What the payee of a hop can do with what its payer has: pass it on, or keep it as the receiver. */
-static inline uint64_t passed(const meeting *m, const hop *h, uint64_t amount, uint32_t payee) {
-    if (h->is_frozen || h->capacity <= 0) return 0;
-    uint64_t arriving = (wide)amount < h->capacity ? amount : (uint64_t)h->capacity;
-    return payee == m->receiver ? arriving : forwardable(arriving, h->balance, m->net->divisor);
+/* What the payee of a hop can do with what its payer has: pass it on, or keep it as the receiver. The end is the payer's
+ * (is_payer) or the payee's. */
+static inline uint64_t passed(const meeting *m, const end *e, bool is_payer, uint64_t amount, uint32_t payee) {
+    passage over;
+    if (!passage_over(e, is_payer, m->asked->at, &over)) return 0;
+    uint64_t arriving = amount < over.most ? amount : over.most;
+    return payee == m->receiver ? arriving : forwardable(arriving, (wide)over.owed, m->net->divisor);
+}
+
+/* The end of a user that leads to one who has no other trustline, and so has no hint; NULL if there is none. */
+static inline const end *end_to_only(const meeting *m, uint32_t u, uint32_t other) {
+    const user *alone = &m->net->users[other];
+    return alone->degree == 1 && alone->ends[0].other == u ? &m->net->users[u].ends[alone->ends[0].twin] : NULL;
 }
 
 static inline bool may_pass(const meeting *m, const scratch *work, uint32_t u) {
@@ -76,8 +85,8 @@ outcome find_path(meeting *m, answer *along);
 /* The same for the value asked for, which is not 0. */
 outcome meet_for(meeting *m, answer *along);
 
-/* Whether the value asked for is large for its sender or receiver, so that little carries it. */
-bool meet_is_near(const meeting *m);
+/* The most that any hop of the sender, and any of the receiver, can move. */
+uint64_t meet_most(const meeting *m);
 
 /* Gives back and frees what it holds. */
 void meet_end(meeting *m);

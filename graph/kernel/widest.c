@@ -22,8 +22,7 @@ static void step_bound(meeting *m) {
     for (uint32_t i = 0; i < owner->degree && m->failed == FOUND; i++) {
         uint32_t p = owner->ends[i].other, hops = here->hops + 1;
         if (owner->ends[i].leads_nowhere && p != m->sender) continue;
-        hop h = hop_over(&owner->ends[i], false, m->asked->at);
-        uint64_t amount = passed(m, &h, MAX_AMOUNT, top.user);
+        uint64_t amount = passed(m, &owner->ends[i], false, MAX_AMOUNT, top.user);
         if (amount > here->cost) amount = here->cost;
         if (amount <= m->best) continue;
         label *there = &m->out->bound[p];
@@ -107,8 +106,7 @@ static outcome within_hops(meeting *m) {
             uint32_t p = owner->ends[i].other;
             const label *there = &m->out->exact[p];
             if (!may_pass(m, m->out, p) || (there->is_settled && there->hops <= top.hops + 1)) continue;
-            hop h = hop_over(&owner->ends[i], true, m->asked->at);
-            uint64_t amount = passed(m, &h, turned(top.cost), p);
+            uint64_t amount = passed(m, &owner->ends[i], true, turned(top.cost), p);
             if (amount == 0) continue;
             touch(m->out, p);
             push(m, open, turned(amount), top.hops + 1, p);
