@@ -53,11 +53,11 @@ def _full_parts() -> list[Part]:
 
 
 def _quick_parts() -> list[Part]:
-    small = Scale(150, 30, 5, 10, 60, is_decisive=False)
+    small = Scale(90, 15, 2, 5, 20, is_decisive=False)
     return [
-        Part("ripple", lambda report: _ripple(report, Scale(150, 30, 6, 10, 30, 2000, 20))),
+        Part("ripple", lambda report: _ripple(report, Scale(60, 6, 2, 4, 8, 2000, 20))),
         Part("1000", lambda report: _search(report, _network(1000, 5), small)),
-        Part("10000", lambda report: _concurrency(_search(report, _network(10_000, 5), small), 2)),
+        Part("10000", lambda report: _concurrency(_search(report, _network(10_000, 5), small), 1)),
         Part("memory", lambda report: path_upkeep.memory(_network(10_000, 5), report, is_decisive=False)),
         Part("load", lambda report: path_upkeep.load(_network(10_000, 10), report, is_decisive=False)),
     ]

@@ -6,7 +6,7 @@ import platform
 import sys
 import time
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -49,6 +49,7 @@ class Report:
         self.rows: list[Row] = []
         self.notes: list[str] = []
         self._path = results / f"{benchmark}.json"
+        self._is_quick = is_quick
         self._machine = machine() | {"quick": is_quick}
         self._steps, self._step = steps, 0
         self._started = self._shown = time.monotonic()
@@ -66,7 +67,8 @@ class Report:
             self.rows.append(Row(**row))
 
     def add(self, row: Row) -> None:
-        """Add a row, or put it in the place of the one with its name, and save."""
+        """Add a row, or put it in the place of the one with its name, and save; a quick run decides no target."""
+        row = replace(row, met=None) if self._is_quick else row
         names = [known.name for known in self.rows]
         if row.name in names:
             self.rows[names.index(row.name)] = row
@@ -104,7 +106,10 @@ class Report:
             sys.stdout.write(f"{sentence}\n")
         decided = [row for row in self.rows if row.met is not None]
         missed = [row for row in decided if not row.met]
-        sys.stdout.write(f"{len(decided) - len(missed)} of {len(decided)} targets met.\n")
+        if self._is_quick:
+            sys.stdout.write("So few questions decide no target.\n")
+        if decided:
+            sys.stdout.write(f"{len(decided) - len(missed)} of {len(decided)} targets met.\n")
         for row in missed:
             sys.stdout.write(f"Missed: {row.name}: {said(row)}, target: {row.target}.\n")
         sys.stdout.write(f"The rows are in {self._path.parent.name}/{self._path.name}.\n")

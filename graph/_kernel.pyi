@@ -60,4 +60,29 @@ class Network:
         budget: int = ...,
         deadline: float = 0.0,
     ) -> tuple[int, int, int]: ...
+    def largest(
+        self,
+        sender: bytes,
+        receiver: bytes,
+        at: int,
+        *,
+        max_hops: int = ...,
+        avoid: Iterable[bytes] = (),
+        budget: int = ...,
+        deadline: float = 0.0,
+    ) -> tuple[int, int, tuple[bytes, ...] | None, int]: ...
+    def flow(
+        self,
+        sender: bytes,
+        receiver: bytes,
+        at: int,
+        *,
+        amount: int | None = None,
+        is_sent: bool = False,
+        ignores_fees: bool = False,
+        narrowest: int = 0,
+        avoid: Iterable[bytes] = (),
+        budget: int = ...,
+        deadline: float = 0.0,
+    ) -> tuple[int, tuple[tuple[bytes, bytes, int, int], ...], tuple[int, int], bool, int]: ...
     def sweep(self, at: int, /) -> int: ...

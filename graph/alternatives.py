@@ -12,9 +12,10 @@ from collections.abc import Collection
 from dataclasses import dataclass, field, replace
 
 from graph.answers import NO_LIMITS, Found, Limits, NotFound, Reason
+from graph.deadline import is_over
 from graph.engine import KernelEngine
 from graph.network import NetworkGraph
-from graph.paths import KERNEL, REFERENCE, cheapest_transfer
+from graph.paths import REFERENCE, cheapest_transfer
 from graph.search import Reference
 from graph.transfer import FeePayer, Transfer
 from graph.trustline import User
@@ -55,13 +56,15 @@ def cheapest_alternatives(
     limits: Limits = NO_LIMITS,
     avoid: Collection[User] = (),
     budget: int | None = None,
+    deadline: float = 0,
     engine: Completing | None = None,
 ) -> AlternativesResult:
     """Return the ``count`` (1 to 10) cheapest transfers of ``value`` over paths that pass no user twice.
 
     They are ordered by fees, then hops, then path; there may be fewer of them. Each would execute now, instead of
     the others and not after them. The arguments are those of `graph.paths.cheapest_transfer`; where there is none,
-    so is the reason. ``budget`` counts for each search, of which there is one for every user on each path.
+    so is the reason. ``budget`` counts for each search, of which there is one for every user on each path;
+    ``deadline``, in seconds of ``time.monotonic``, 0 for never, for all of them: what is found by then is given.
 
     Raises:
         ValueError: if ``count`` is out of range.
@@ -69,6 +72,7 @@ def cheapest_alternatives(
     """
     if not 1 <= count <= MOST_ALTERNATIVES:
         raise ValueError(f"between 1 and {MOST_ALTERNATIVES} alternatives can be asked for, not {count}")
+    chosen: Completing = engine or (REFERENCE if network.kernel is None else KernelEngine(deadline))
     best = cheapest_transfer(
         network,
         sender,
@@ -79,12 +83,11 @@ def cheapest_alternatives(
         limits=limits,
         avoid=avoid,
         budget=budget,
-        engine=engine,
+        engine=chosen,
     )
     if isinstance(best, NotFound):
         return best
-    chosen = engine or (REFERENCE if network.kernel is None else KERNEL)
-    return _Alternatives(network, best, at, limits, avoid, budget, chosen).take(count)
+    return _Alternatives(network, best, at, limits, avoid, budget, chosen).take(count, deadline)
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -119,22 +122,25 @@ class _Alternatives:
         self._is_proven = best.is_proven
         self._candidates = [_Candidate(_rank(best.transfer), best.transfer, 1, frozenset())]
 
-    def take(self, count: int) -> AlternativesFound:
-        """Give the best ``count`` transfers."""
+    def take(self, count: int, deadline: float) -> AlternativesFound:
+        """Give the best ``count`` transfers; only those known already once the time is over."""
         given: list[Transfer] = []
         while self._candidates and len(given) < count:
             candidate = heapq.heappop(self._candidates)
             given.append(candidate.transfer)
             if len(given) < count:
-                self._part(candidate, count - len(given))
+                self._part(candidate, count - len(given), deadline)
         return AlternativesFound(tuple(given), self._is_proven)
 
-    def _part(self, candidate: _Candidate, wanted: int) -> None:
+    def _part(self, candidate: _Candidate, wanted: int, deadline: float) -> None:
         """Part the set of a candidate, without the candidate, and search each part for its best."""
         path = candidate.transfer.path
         if candidate.transfer.fee_payer is FeePayer.SENDER:
             path = path[::-1]
         for begun in range(candidate.begun, len(path)):
+            if is_over(deadline):
+                self._is_proven = False
+                return
             not_next = frozenset(path[begun : begun + 1])
             if begun == candidate.begun:
                 not_next |= candidate.not_next

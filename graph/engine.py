@@ -131,6 +131,27 @@ class KernelEngine:
         )
         return None if outcome == _SPENT else value
 
+    def largest(
+        self,
+        network: NetworkGraph,
+        sender: User,
+        receiver: User,
+        at: int,
+        *,
+        avoid: Collection[User] = (),
+        budget: int = default_budget,
+    ) -> Result:
+        """Return the cheapest transfer of what ``widest`` finds, where mediators' interests do not count."""
+        if not _has_trustlines(network, sender, receiver):
+            return NotFound(Reason.CAPACITY)
+        outcome, value, path, _ = _kernel(network).largest(
+            sender, receiver, at, avoid=tuple(avoid), budget=budget, deadline=self._deadline
+        )
+        if outcome == _FOUND:
+            assert path is not None
+            return Found(replay(network, path, value, FeePayer.SENDER, at), is_proven=True)
+        return NotFound(Reason.BUDGET if outcome == _SPENT else Reason.CAPACITY)
+
 
 def _kernel(network: NetworkGraph) -> "Network":
     assert network.kernel is not None

@@ -243,6 +243,10 @@ class _Question:
         """
         if self.limits.max_hops is not None:
             arriving = self.widest(self.limits.max_hops)
+        is_free = self.limits.max_fees is None and not self.network.rules.prevent_mediator_interests
+        if is_free and self.fee_payer is FeePayer.SENDER:
+            return arriving
+        # To count the trustlines takes longer than most searches.
         work = max(_LEAST_WORK, _WORK_PER_TRUSTLINE * self.network.number_of_trustlines)
         modest = replace(self, budget=min(self.budget, work))
 
@@ -255,8 +259,6 @@ class _Question:
             same = replace(modest, value=arriving, fee_payer=FeePayer.SENDER).best() if arriving else None
             leaving = arriving if same is None else same.transfer.amounts[0]
             return _largest(leaving, min(self._can_leave(), self.value - 1), goes)
-        if self.limits.max_fees is None and not self.network.rules.prevent_mediator_interests:
-            return arriving
         return _largest(arriving, arriving, goes)
 
     def _can_leave(self) -> int:

@@ -15,6 +15,8 @@ shortest paths, wide ones first.
 import heapq
 from dataclasses import dataclass
 
+from graph.deadline import is_over
+
 FINENESS = 2**20
 """Into how many pieces a unit is divided where there are fees; without fees all amounts stay whole."""
 
@@ -36,8 +38,11 @@ class Goal:
 class Flow:
     """A network of arcs and the flow planned on it; nodes are numbers from 0."""
 
-    def __init__(self, nodes: int, divisor: int, budget: int) -> None:
-        """``divisor`` is the network's, 0 for no fees; ``budget`` is how many arcs may be looked at."""
+    def __init__(self, nodes: int, divisor: int, budget: int, deadline: float = 0) -> None:
+        """``divisor`` is the network's, 0 for no fees; ``budget`` is how many arcs may be looked at.
+
+        The growth gives in at ``deadline``, in seconds of ``time.monotonic``, 0 for never.
+        """
         self._divisor = divisor
         self._unit = FINENESS if divisor else 1
         self._empty = _NEGLIGIBLE if divisor else 0
@@ -49,6 +54,7 @@ class Flow:
         self._costs: list[int] = []
         self._potentials = [0] * nodes
         self.left_budget = budget
+        self._deadline = deadline
         self._delivered = 0
         self._sent = 0
 
@@ -64,8 +70,8 @@ class Flow:
 
     @property
     def is_spent(self) -> bool:
-        """Whether the budget ended the growth."""
-        return self.left_budget <= 0
+        """Whether the budget or the time ended the growth."""
+        return self.left_budget <= 0 or is_over(self._deadline)
 
     @property
     def delivered(self) -> int:

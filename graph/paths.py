@@ -28,6 +28,21 @@ class Engine(Searches, Protocol):
     def default_budget(self) -> int:
         """What a search may cost if nothing else is said."""
 
+    def largest(
+        self,
+        network: NetworkGraph,
+        sender: User,
+        receiver: User,
+        at: int,
+        *,
+        avoid: Collection[User],
+        budget: int,
+    ) -> Result:
+        """Return the cheapest transfer of what ``widest`` finds, where mediators' interests do not count.
+
+        Where there is none, the reason tells ``BUDGET`` from all others.
+        """
+
 
 REFERENCE = Reference()
 KERNEL = KernelEngine()
@@ -111,7 +126,13 @@ def largest_transfer(
         return ruled_out
     engine = engine or engine_of(network)
     budget = engine.default_budget if budget is None else budget
-    bound = engine.widest(network, sender, receiver, at, max_hops=max_hops, avoid=avoid, budget=budget)
+    if max_hops is None and not network.rules.prevent_mediator_interests:
+        largest = engine.largest(network, sender, receiver, at, avoid=avoid, budget=budget)
+        if isinstance(largest, Found) or largest.reason is Reason.BUDGET:
+            return largest
+        bound: int | None = 0
+    else:
+        bound = engine.widest(network, sender, receiver, at, max_hops=max_hops, avoid=avoid, budget=budget)
     if bound is None:
         return NotFound(Reason.BUDGET)
 

@@ -114,10 +114,26 @@ class Reference:
         max_hops: int | None = None,
         avoid: Collection[User] = (),
         budget: int = default_budget,
-    ) -> int | None:
+    ) -> int:
         """Return the largest value that capacities and fees let through when the sender pays, 0 if none does."""
         del budget  # a user is taken up once for each number of hops at most: it needs none
         return widest_value(network, sender, receiver, at, max_hops, avoid)
+
+    def largest(
+        self,
+        network: NetworkGraph,
+        sender: User,
+        receiver: User,
+        at: int,
+        *,
+        avoid: Collection[User] = (),
+        budget: int = default_budget,
+    ) -> Result:
+        """Return the cheapest transfer of what ``widest`` finds, where mediators' interests do not count."""
+        value = self.widest(network, sender, receiver, at, avoid=avoid)
+        if value == 0:
+            return NotFound(Reason.CAPACITY)
+        return self.transfer(network, sender, receiver, value, at, avoid=avoid, budget=budget)
 
 
 def _result(found: Found | None, search: "_Search") -> Result:

@@ -1,30 +1,30 @@
 """Ways to split a payment, tried out on a copy of the network: by a planned flow, or the widest path each time."""
 
 import heapq
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections import defaultdict
+from collections.abc import Callable, Collection, Iterator
 from functools import partial
 from itertools import pairwise
 
 from graph.answers import Found, Limits, NotFound
+from graph.deadline import is_over
 from graph.fees import fee, forwardable, imbalance
-from graph.flow import Flow, Goal
-from graph.paths import cheapest_transfer, largest_transfer
+from graph.flow import Goal
+from graph.paths import cheapest_transfer, engine_of, largest_transfer
+from graph.plan import Hop, Plan, plan_flow
 from graph.transfer import MAX_AMOUNT, FeePayer, RuleBroken, Transfer, replay
 from graph.trustline import User
 from graph.vicinity import Vicinity
 
-_Hop = tuple[User, User]
 _Way = tuple[User, ...]
 _Room = Callable[[User, User], int]
 """How much a hop from one user to another may move."""
 
 Parts = tuple[Transfer, ...]
+_Attempt = Callable[[list[Transfer]], None]
 
-NARROWEST = (16, 8, 4, 2, 1)
-"""Hops that can move less than a part's average share, divided by this, are left out when parts run short."""
-
-REPEATS = 3
-"""How often the hops of one attempt are those that the next may use."""
+SHARES_OF_AVERAGE = ((2, 1), (4, 1), (3, 1), (1, 1), (3, 2), (6, 1), (8, 1), (2, 3), (1, 2))
+"""The cheapest path is sought for these shares of what is missing for each part that may still be made."""
 
 GOOD_ENOUGH = 1000
 """With fees no further attempt is made once less than this share of the bound is missing."""
@@ -32,7 +32,7 @@ GOOD_ENOUGH = 1000
 SEARCH_BUDGET = 20_000
 """How many ends of trustlines the search for a single part may look at, in each of its attempts."""
 
-SHARES = 5
+SHARES = 4 + len(SHARES_OF_AVERAGE)
 """Into how many shares a budget is divided: one for each way to split a payment."""
 
 
@@ -47,7 +47,10 @@ class Splitter:
         max_parts: int,
         max_hops: int | None,
         budget: int,
+        deadline: float = 0,
+        most: Plan | None = None,
     ) -> None:
+        """``most`` is the largest plan of all, if it is known already; searches give in at ``deadline``."""
         self._vicinity = vicinity
         self._network = vicinity.network
         self._fee_payer = fee_payer
@@ -55,73 +58,79 @@ class Splitter:
         self._max_parts = max_parts
         self._max_hops = max_hops
         self._share = self._work = budget // SHARES
+        self._deadline = deadline
+        self._engine = engine_of(vicinity.network, deadline)
         self.is_spent = False
         self._bound = 0
         self._is_bound_sure = False
+        if most is not None:
+            self._learn(most)
 
     def ways(self, value: int | None) -> Iterator[Parts]:
         """Lists of parts that pay up to ``value``, or as much as they can if it is None."""
-        best = 0
         if value is not None:
             # No more flow than is paid, and therefore the lowest fees; it may take more parts than a larger flow.
             exact = self._tried(partial(self._planned, value=value, is_exact=True))
             yield exact
-            best = value_of(exact)
-        widest = self._tried(partial(self._widest, value=value))
-        yield widest
-        best = max(best, value_of(widest))
-        if value is not None and self._suffices(best, value):
-            return
-        planned = self._tried(partial(self._planned, value=value))
-        yield planned
-        best = max(best, value_of(planned))
-        has_run_short = len(planned) == self._max_parts or self.is_spent
-        if not has_run_short or self._suffices(best, value):
-            return
         # The plan that loses least fills many narrow ways; one that ignores fees takes fewer and wider ones.
-        wide = self._tried(partial(self._planned, value=value, ignores_fees=True))
-        yield wide
-        if self._suffices(value_of(wide), value):
-            return
-        for parts in self._with_fewer_hops(max(planned, wide, key=value_of), value):
+        attempts: list[_Attempt] = [
+            partial(self._widest, value=value),
+            partial(self._planned, value=value),
+            partial(self._planned, value=value, ignores_fees=True),
+            *(partial(self._cheap, value=value, share=share) for share in SHARES_OF_AVERAGE),
+        ]
+        for attempt in attempts:
+            parts = self._tried(attempt)
             yield parts
-            if self._work <= 0 or self._suffices(value_of(parts), value):
+            does = self._suffices(value_of(parts)) if value is None else value_of(exact) >= value
+            if does or self._is_late():
                 return
 
-    def _suffices(self, total: int, value: int | None) -> bool:
-        if value is not None:
-            return total >= value
+    def _is_late(self) -> bool:
+        late = is_over(self._deadline)
+        self.is_spent = self.is_spent or late
+        return late
+
+    def _suffices(self, total: int) -> bool:
+        """Whether so much is as good as all that can be delivered."""
+        if not self._bound:
+            return False
         short = self._bound - total
         return short <= 0 or (self._network.rules.fee_divisor != 0 and short * GOOD_ENOUGH <= self._bound)
 
-    def _with_fewer_hops(self, planned: Parts, value: int | None) -> Iterator[Parts]:
-        """Plan again without narrow hops, and only over hops that the parts found so far have used.
+    def _cheap(self, parts: list[Transfer], value: int | None, share: tuple[int, int]) -> None:
+        """Take the cheapest path for a share of what is missing, and send as much over it as it can carry."""
+        total = self._bound if value is None else value
+        while len(parts) < self._max_parts and value_of(parts) < total and not self._is_late():
+            missing = total - value_of(parts)
+            amount = min(max(missing * share[0] // (share[1] * (self._max_parts - len(parts))), 1), MAX_AMOUNT)
+            path = self._cheapest_path(amount)
+            if path is None or not self._take(parts, path, None if value is None else missing, self._room):
+                return
 
-        The fewer hops a plan may use, the fewer and wider are its paths.
-        """
-        total = value_of(planned)
-        self._work = self._share
-        for fraction in NARROWEST:
-            narrow = total // (fraction * self._max_parts)
-            hops = {hop for hop in self._hops() if self._room(*hop) >= narrow}
-            before = -1
-            for _ in range(1 + REPEATS):
-                parts = self._tried(partial(self._planned, value=value, hops=hops), has_own_share=False)
-                yield parts
-                if value_of(parts) <= before:
-                    break
-                hops = {hop for part in parts for hop in pairwise(part.path)}
-                before = value_of(parts)
+    def _cheapest_path(self, amount: int) -> _Way | None:
+        """Return the cheapest path for an amount; where none can carry it, for half of it, or half of that."""
+        while amount and self._work > 0:
+            self._work -= SEARCH_BUDGET
+            found = self._engine.transfer(
+                self._network,
+                self._vicinity.sender,
+                self._vicinity.receiver,
+                amount,
+                self._at,
+                fee_payer=self._fee_payer,
+                limits=Limits(max_hops=self._max_hops),
+                avoid=(),
+                budget=SEARCH_BUDGET,
+            )
+            if isinstance(found, Found):
+                return found.transfer.path
+            amount //= 2
+        return None
 
-    def _hops(self) -> Iterator[_Hop]:
-        for line in self._network.trustlines():
-            yield line.pair
-            yield line.higher, line.lower
-
-    def _tried(self, way: Callable[[list[Transfer]], None], *, has_own_share: bool = True) -> Parts:
+    def _tried(self, way: _Attempt) -> Parts:
         """Return the parts that a way makes; each has its share of the budget, so that none starves another."""
-        if has_own_share:
-            self._work = self._share
+        self._work = self._share
         parts: list[Transfer] = []
         way(parts)
         self._vicinity.undo()
@@ -146,7 +155,13 @@ class Splitter:
             return None
         self._work -= SEARCH_BUDGET
         ends = self._vicinity.sender, self._vicinity.receiver
-        largest = largest_transfer(self._network, *ends, self._at, max_hops=self._max_hops, budget=SEARCH_BUDGET)
+        if self._is_late() or not self._engine.widest(
+            self._network, *ends, self._at, max_hops=self._max_hops, avoid=(), budget=SEARCH_BUDGET
+        ):
+            return None
+        largest = largest_transfer(
+            self._network, *ends, self._at, max_hops=self._max_hops, budget=SEARCH_BUDGET, engine=self._engine
+        )
         if isinstance(largest, NotFound):
             return None
         found = largest.transfer
@@ -162,6 +177,7 @@ class Splitter:
             fee_payer=self._fee_payer,
             limits=Limits(max_hops=self._max_hops),
             budget=SEARCH_BUDGET,
+            engine=self._engine,
         )
         return cheapest.transfer if isinstance(cheapest, Found) else None
 
@@ -172,24 +188,26 @@ class Splitter:
         *,
         is_exact: bool = False,
         ignores_fees: bool = False,
-        hops: Collection[_Hop] | None = None,
     ) -> None:
         """Plan a flow, of the value or as large as can be, and take its paths; plan anew for what is missing."""
         while len(parts) < self._max_parts and (value is None or value_of(parts) < value):
             missing = value - value_of(parts) if is_exact and value is not None else None
-            plan = self._plan(missing, hops, ignores_fees=ignores_fees)
+            plan = self._plan(missing, ignores_fees=ignores_fees)
             taken = len(parts)
-            self._take_plan(parts, plan, value)
+            self._take_plan(parts, dict(plan.moves), value)
             if len(parts) == taken:
                 break
         self._widest(parts, value)
 
-    def _take_plan(self, parts: list[Transfer], plan: dict[_Hop, int], value: int | None) -> None:
+    def _take_plan(self, parts: list[Transfer], plan: dict[Hop, int], value: int | None) -> None:
         def room(payer: User, payee: User) -> int:
             return min(plan.get((payer, payee), 0), self._room(payer, payee))
 
+        onward: dict[User, list[User]] = defaultdict(list)
+        for payer, payee in plan:
+            onward[payer].append(payee)
         while len(parts) < self._max_parts and (value is None or value_of(parts) < value):
-            path = self._widest_path(room)
+            path = None if self._is_late() else self._widest_path(onward, room)
             if path is None:
                 return
             missing = None if value is None else value - value_of(parts)
@@ -199,51 +217,34 @@ class Splitter:
             else:
                 del plan[min(pairwise(path), key=lambda hop: room(*hop))]
 
-    def _plan(self, value: int | None, hops: Collection[_Hop] | None, *, ignores_fees: bool) -> dict[_Hop, int]:
-        """Return what the best flow moves over each hop."""
-        users = self._network.users
-        numbers = {user: number for number, user in enumerate(users)}
-        divisor = 0 if ignores_fees else self._network.rules.fee_divisor
-        flow = Flow(len(users), divisor, self._work)
-        arcs: dict[int, _Hop] = {}
-        for user in users:
-            for view in self._network.views(user, self._at):
-                if user == self._vicinity.receiver or view.other == self._vicinity.sender:
-                    continue
-                if hops is not None and (user, view.other) not in hops:
-                    continue
-                for room, is_lossy in self._split(view.balance, view.left_received, view.other):
-                    arc = flow.add_arc(
-                        numbers[user], numbers[view.other], room, is_lossy=is_lossy and not ignores_fees
-                    )
-                    arcs[arc] = (user, view.other)
-        goal = Goal(delivered=value) if self._fee_payer is FeePayer.SENDER else Goal(sent=value)
-        source, sink = numbers[self._vicinity.sender], numbers[self._vicinity.receiver]
-        flow.grow(source, sink, goal)
-        self._work = flow.left_budget
-        if not self._bound:
-            self._bound = flow.delivered
-            cut = {users[number] for number in flow.reachable(source)}
-            is_full = not flow.is_spent and (value is None or flow.delivered < value)
-            is_free = self._network.rules.fee_divisor == 0
-            self._is_bound_sure = is_free and is_full and self._vicinity.holds_all_around(cut)
-        return _net({arcs[arc]: 0 for arc in arcs}, ((arcs[arc], flow.planned(arc)) for arc in arcs))
+    def _plan(self, value: int | None, *, ignores_fees: bool) -> Plan:
+        """Plan the best flow."""
+        plan = plan_flow(
+            self._network,
+            self._vicinity.sender,
+            self._vicinity.receiver,
+            self._at,
+            Goal(delivered=value) if self._fee_payer is FeePayer.SENDER else Goal(sent=value),
+            budget=self._work,
+            deadline=self._deadline,
+            ignores_fees=ignores_fees,
+        )
+        self._work -= plan.work
+        self.is_spent = self.is_spent or plan.is_spent
+        if not self._bound and self._vicinity.is_whole and (value is None or plan.is_full):
+            self._learn(plan)
+        return plan
 
-    def _split(self, balance: int, room: int, payee: User) -> Iterator[tuple[int, bool]]:
-        """The parts of a hop's room that pass free and with a loss."""
-        divisor = self._network.rules.fee_divisor
-        is_free = divisor == 0 or payee == self._vicinity.receiver
-        free = max(room, 0) if is_free else min(max(balance, 0), max(room, 0))
-        if free:
-            yield free, False
-        if room > free and divisor != 1:
-            yield room - free, True
+    def _learn(self, most: Plan) -> None:
+        """Take over what no parts can exceed; where there are fees, what rounding them leaves is not certain."""
+        self._bound = most.delivered
+        self._is_bound_sure = most.is_full and self._network.rules.fee_divisor == 0
 
     def _room(self, payer: User, payee: User) -> int:
         view = self._network.view(payer, payee, self._at)
         return 0 if view is None else min(max(view.left_received, 0), MAX_AMOUNT)
 
-    def _widest_path(self, room: _Room) -> _Way | None:
+    def _widest_path(self, onward: dict[User, list[User]], room: _Room) -> _Way | None:
         """Return the path over which most arrives, each hop moving at most its ``room``; then the shortest."""
         sender, receiver = self._vicinity.sender, self._vicinity.receiver
         queue: list[tuple[int, int, _Way]] = [(-MAX_AMOUNT, 0, (sender,))]
@@ -256,10 +257,10 @@ class Splitter:
             if fewest.get(user, hops + 1) <= hops or (self._max_hops is not None and hops >= self._max_hops):
                 continue
             fewest[user] = hops
-            self._work -= self._network.graph.degree[user]
+            self._work -= len(onward[user])
             if self._work <= 0:
                 return None
-            for other in self._network.neighbours(user):
+            for other in onward[user]:
                 if fewest.get(other, hops + 2) <= hops + 1:
                     continue
                 amount = min(-negative, room(user, other))
@@ -312,16 +313,6 @@ class Splitter:
             middle = (low + high + 1) // 2
             low, high = (middle, high) if fits(middle) else (low, middle - 1)
         return low
-
-
-def _net(moved: dict[_Hop, int], flows: Iterable[tuple[_Hop, int]]) -> dict[_Hop, int]:
-    """Add up the flows over each hop; what goes to and fro cancels out."""
-    for hop, amount in flows:
-        moved[hop] += amount
-    return {
-        (payer, payee): amount - min(amount, moved.get((payee, payer), 0))
-        for (payer, payee), amount in moved.items()
-    }
 
 
 def value_of(parts: Collection[Transfer]) -> int:

@@ -5,10 +5,12 @@ from dataclasses import replace
 from itertools import chain, pairwise
 
 from graph.answers import NO_LIMITS, Found
+from graph.deadline import is_over
 from graph.network import NetworkGraph
 from graph.paths import engine_of
+from graph.plan import Hop
 from graph.transfer import MAX_AMOUNT, FeePayer, Transfer
-from graph.trustline import Pair, Trustline, User
+from graph.trustline import Pair, Trustline, User, pair_of
 
 SIZE = 5_000
 """How many trustlines a vicinity holds at the most, unless more lie between the users on the path to include."""
@@ -37,14 +39,24 @@ class Vicinity:
         at: int,
         avoid: Collection[User] = (),
         size: int = SIZE,
+        hops: Collection[Hop] | None = None,
+        deadline: float = 0,
     ) -> None:
-        """Copy what lies around ``path`` at the time ``at``; it runs from sender to receiver and is included."""
+        """Copy what lies around ``path`` at the time ``at``; it runs from sender to receiver and is included.
+
+        ``hops`` are those that are known to matter, if that is known: of a large network nothing else is copied
+        then. Searching what lies around gives in at ``deadline``, in seconds of ``time.monotonic``, 0 for never.
+        """
         self.sender, self.receiver = path[0], path[-1]
         self._whole = network
         self._at = at
         self._avoid = frozenset(avoid) - {self.sender, self.receiver}
-        if network.number_of_trustlines <= size:
+        self._deadline = deadline
+        self.is_whole = network.number_of_trustlines <= size
+        if self.is_whole:
             lines = self._without_avoided(network.trustlines())
+        elif hops is not None:
+            lines = self._under(chain(hops, pairwise(path)))
         else:
             lines = self._nearest(path, size)
         self._before: dict[Pair, Trustline] = {}
@@ -67,21 +79,12 @@ class Vicinity:
             self.network.apply(line)
         self._before.clear()
 
-    def holds_all_around(self, users: Iterable[User]) -> bool:
-        """Whether the copy has every trustline of these users over which a transfer could pass."""
-        return all(self._holds_all_of(user) for user in users)
-
-    def _holds_all_of(self, user: User) -> bool:
-        for other in self._whole.graph.adj[user]:
-            if other in self.network or other in self._avoid or self._whole.graph.degree[other] == 1:
-                continue
-            line = self._whole.trustline(user, other)
-            if line is not None and not line.is_frozen:
-                return False
-        return True
-
     def _without_avoided(self, lines: Iterable[Trustline]) -> list[Trustline]:
         return [line for line in lines if self._avoid.isdisjoint(line.pair)]
+
+    def _under(self, hops: Iterable[Hop]) -> list[Trustline]:
+        lines = (self._whole.trustline(*hop) for hop in sorted({pair_of(*hop) for hop in hops}))
+        return [line for line in lines if line is not None]
 
     def _nearest(self, path: tuple[User, ...], size: int) -> list[Trustline]:
         lines: dict[Pair, Trustline] = {}
@@ -95,7 +98,7 @@ class Vicinity:
                     line = self._whole.trustline(user, other)
                     assert line is not None
                     lines[line.pair] = line
-            if len(lines) >= size:
+            if len(lines) >= size or (is_over(self._deadline) and included.issuperset(path)):
                 break
         return list(lines.values())
 
@@ -119,11 +122,13 @@ class Vicinity:
         yield from sorted(both, key=lambda user: (ahead[user][0] + back[user][0], -degree[user], user))
 
     def _ways_to_all_around(self) -> Iterator[User]:
-        engine = engine_of(self._whole)
+        engine = engine_of(self._whole, self._deadline)
         ends = frozenset({self.sender, self.receiver})
         pairs = [(self.sender, user) for user in self._around(self.receiver)]
         pairs += [(user, self.receiver) for user in self._around(self.sender)]
         for sender, receiver in pairs:
+            if is_over(self._deadline):
+                return
             # The other end is to be avoided: it would be a way through the neighbour that is to be bypassed.
             avoid = self._avoid | (ends - {sender, receiver})
             for value in (self._rooms(sender, receiver) // 4, 1):
@@ -169,6 +174,8 @@ class Vicinity:
         following = []
         looked_at = 0
         for user in layer:
+            if is_over(self._deadline):
+                return [], looked_at
             for other in self._whole.graph.adj[user]:
                 looked_at += 1
                 if other in reached or other in self._avoid:

@@ -1,123 +1,72 @@
 /* The search that takes any question: both fee payers, hop limits, mediators' interests, cycles.
  *
- * It takes up walks in the order of their fees, then hops, then path, and is the reference search (graph/search.py) on
- * flat arrays; why it is exact is said there. The bold rule drops a walk for one with no higher fees, no more hops and
- * no later path; the cautious rule only for one that moves the same amounts over a part of the same users.
+ * It takes up walks in the order of the least that they can cost in the end, then hops, then path, and drops one for
+ * another to the same user (graph/search.py says why that is exact):
  *
- * What it adds are two bounds: hops to the target, where hops are limited; and, if the narrow search has been at work,
- * the fees and hops of a good path, and the least that is still to come at every user.
+ * - boldly, for one with no higher fees, no more hops and no later path. If the sender pays that is enough: then fees
+ *   that differ go on to differ, so one with fewer hops is better whatever its path;
+ * - cautiously, where mediators' interests count, for one that moves the same amounts over a part of the same users;
+ * - where the receiver pays, boldly when no path as good as the best one known goes on from there over a tight
+ *   trustline (tight.c), for then more passes wherever less does, and who comes back to a user can leave out what lies
+ *   between. Else cautiously, with other users too if from those no such path goes on over a tight trustline.
+ *
+ * Bounds tell what is worth going on with: hops to the target, where hops are limited; if the narrow search has been at
+ * work, the fees and hops of a good path, and the least that is still to come at every user.
+ *
+ * The cautious rules can take exponential time, and must: with trustlines that let anything pass but the last one, a path
+ * may have to go over all users to become small enough for it. Whether there is one is the Hamiltonian path problem.
  */
 #include <stdlib.h>
 
 #include "scratch.h"
 #include "search.h"
+#include "tight.h"
+#include "walks.h"
 
-typedef struct {
-    walk state;
-    uint64_t fees;
-    uint32_t user;
-    uint32_t before; /* the walk it goes on from, NOBODY for the one begun */
-    uint32_t next;   /* the walk taken up before it at the same user */
-} step;
+/* So much work may be for nothing, and as much as has been done. */
+#define LITTLE_WORK 4096
 
 typedef struct {
     const network *net;
     const question *asked;
-    scratch *work; /* bound: the least fees, or hops, to the target; first: the last walk taken up at a user */
-    step *steps;
-    uint32_t step_count, step_room;
-    uint32_t *queue;
-    uint32_t queue_count, queue_room;
+    scratch *work; /* bound: the least fees to the target; exact: hops to it, and as parent the best walk that
+                    * waits at a user, if is_settled; first: the last walk taken up there */
+    walks walks;
     uint64_t max_fees; /* of the walks still wanted, and, if they cost so much, their hops */
     uint32_t hops_at_max_fees;
     bool has_fee_bounds, has_hop_bounds;
+    uint32_t hops_beyond; /* the fewest hops to the target from users without a bound of hops */
+    bool is_bold;
+    tight tight; /* blank as long as it is not looked into */
     uint64_t spent;
 } search;
-
-/* --- the queue of walks --- */
-
-/* Compares the paths of two walks of as many hops, from the sender's end. */
-static int compare_paths(const search *s, uint32_t one, uint32_t other) {
-    int order = 0;
-    while (one != other) {
-        const step *a = &s->steps[one], *b = &s->steps[other];
-        if (a->user != b->user) {
-            order = compare_users(s->net, a->user, b->user);
-            /* Backwards a walk's last user is its path's first. */
-            if (!s->asked->receiver_pays) return order;
-        }
-        if (a->before == NOBODY || b->before == NOBODY) break;
-        one = a->before;
-        other = b->before;
-    }
-    return order;
-}
-
-static bool is_earlier(const search *s, uint32_t one, uint32_t other) {
-    const step *a = &s->steps[one], *b = &s->steps[other];
-    if (a->fees != b->fees) return a->fees < b->fees;
-    if (a->state.hops != b->state.hops) return a->state.hops < b->state.hops;
-    return compare_paths(s, one, other) < 0;
-}
-
-static bool enqueue(search *s, uint32_t index) {
-    if (s->queue_count == s->queue_room) {
-        uint32_t room = s->queue_room ? s->queue_room * 2 : 256;
-        uint32_t *larger = realloc(s->queue, room * sizeof *larger);
-        if (larger == NULL) return false;
-        s->queue = larger;
-        s->queue_room = room;
-    }
-    uint32_t at = s->queue_count++;
-    while (at) {
-        uint32_t parent = (at - 1) / 2;
-        if (!is_earlier(s, index, s->queue[parent])) break;
-        s->queue[at] = s->queue[parent];
-        at = parent;
-    }
-    s->queue[at] = index;
-    return true;
-}
-
-static uint32_t dequeue(search *s) {
-    uint32_t top = s->queue[0], last = s->queue[--s->queue_count], at = 0;
-    for (;;) {
-        uint32_t child = 2 * at + 1;
-        if (child >= s->queue_count) break;
-        if (child + 1 < s->queue_count && is_earlier(s, s->queue[child + 1], s->queue[child])) child++;
-        if (!is_earlier(s, s->queue[child], last)) break;
-        s->queue[at] = s->queue[child];
-        at = child;
-    }
-    s->queue[at] = last;
-    return top;
-}
-
-static bool add_step(search *s, step new_step, uint32_t *index) {
-    if (s->step_count == s->step_room) {
-        uint64_t room = s->step_room ? (uint64_t)s->step_room * 2 : 1024;
-        if (room >= NOBODY) return false;
-        step *larger = realloc(s->steps, room * sizeof *larger);
-        if (larger == NULL) return false;
-        s->steps = larger;
-        s->step_room = (uint32_t)room;
-    }
-    *index = s->step_count++;
-    s->steps[*index] = new_step;
-    return true;
-}
 
 /* --- which walks are worth going on with --- */
 
 static bool has_passed(const search *s, uint32_t index, uint32_t u) {
-    for (; index != NOBODY; index = s->steps[index].before)
-        if (s->steps[index].user == u) return true;
+    for (; index != NOBODY; index = s->walks.steps[index].before)
+        if (s->walks.steps[index].user == u) return true;
     return false;
 }
 
+/* Whether a walk with these fees and hops so far can still end as well as the best one known. */
+static bool is_worth(const search *s, const label *rest, uint64_t fees, uint32_t hops) {
+    if (!rest->is_reached || rest->cost > s->max_fees - fees) return false;
+    if (fees + rest->cost < s->max_fees) return true;
+    return hops <= s->hops_at_max_fees && rest->hops <= s->hops_at_max_fees - hops;
+}
+
+/* Whether a walk could leave out what lies between a user it has passed and the same user on the other's way on. */
+static bool can_cut(const search *s, const step *later, uint32_t u) {
+    if (s->tight.through == NULL) return false;
+    return !is_worth(s, &s->tight.through[u], later->fees, later->state.hops + 1);
+}
+
 static bool passes_only(const search *s, uint32_t index, uint32_t over) {
-    for (; index != NOBODY; index = s->steps[index].before)
-        if (!has_passed(s, over, s->steps[index].user)) return false;
+    for (uint32_t i = index; i != NOBODY; i = s->walks.steps[i].before) {
+        uint32_t u = s->walks.steps[i].user;
+        if (!has_passed(s, over, u) && !can_cut(s, &s->walks.steps[over], u)) return false;
+    }
     return true;
 }
 
@@ -130,18 +79,30 @@ static bool covers(const search *s, const walk *one, const walk *other) {
     return s->asked->receiver_pays ? one->bound <= other->bound : one->bound >= other->bound;
 }
 
-static bool dominates(const search *s, uint32_t taken, uint32_t later, bool is_bold) {
-    const walk *a = &s->steps[taken].state, *b = &s->steps[later].state;
-    if (is_bold) return a->hops != b->hops ? a->hops < b->hops : compare_paths(s, taken, later) <= 0;
-    return a->hops <= b->hops && covers(s, a, b) && passes_only(s, taken, later);
+static bool dominates(const search *s, uint32_t taken, uint32_t later) {
+    const step *one = &s->walks.steps[taken], *other = &s->walks.steps[later];
+    const walk *a = &one->state, *b = &other->state;
+    if (a->hops > b->hops) return false;
+    bool is_fit = s->is_bold;
+    if (s->tight.through != NULL) is_fit = !is_worth(s, &s->tight.through[other->user], other->fees, b->hops);
+    if (is_fit && (a->hops < b->hops || compare_paths(&s->walks, taken, later) <= 0)) return true;
+    return !s->is_bold && covers(s, a, b) && passes_only(s, taken, later);
 }
 
-static bool is_dominated(search *s, uint32_t index, bool is_bold) {
-    uint32_t taken = s->work->first[s->steps[index].user], hops = s->steps[index].state.hops;
-    for (; taken != NOBODY; taken = s->steps[taken].next) {
+/* The bold rule if the sender pays: different amounts stay different, and of equal ones the earlier path comes first, so
+ * walks to a user are taken up only with fewer and fewer hops. */
+static bool has_fewer(const search *s, uint32_t u, uint32_t hops) {
+    uint32_t taken = s->work->first[u];
+    return taken != NOBODY && s->walks.steps[taken].state.hops <= hops;
+}
+
+static bool is_dominated(search *s, uint32_t index) {
+    uint32_t taken = s->work->first[s->walks.steps[index].user], hops = s->walks.steps[index].state.hops;
+    if (s->is_bold && !s->asked->receiver_pays) return has_fewer(s, s->walks.steps[index].user, hops);
+    for (; taken != NOBODY; taken = s->walks.steps[taken].next) {
         /* Comparing costs time too, by the length of the paths, and where many walks meet it is most of it. */
-        s->spent += is_bold ? 1 : 1 + hops;
-        if (dominates(s, taken, index, is_bold)) return true;
+        s->spent += s->is_bold ? 1 : 1 + hops;
+        if (dominates(s, taken, index)) return true;
     }
     return false;
 }
@@ -156,12 +117,26 @@ static bool rest_of(const search *s, uint32_t u, uint64_t *fees, uint32_t *hops)
     return true;
 }
 
+/* Walks are taken up in this order. It never falls along a walk, for no fee is lower than what the bounds take it for; and
+ * of two walks to the same user the one with lower fees still comes first. */
+static uint64_t least_total(const search *s, uint32_t u, uint64_t fees) {
+    uint64_t more = 0;
+    uint32_t hops;
+    if (s->has_fee_bounds && u != s->asked->target) rest_of(s, u, &more, &hops);
+    return fees + more;
+}
+
+/* Whether the target is too far from a user for a walk of so many hops. */
+static bool is_late(const search *s, uint32_t u, uint32_t hops) {
+    if (hops > s->asked->max_hops) return true;
+    if (!s->has_hop_bounds) return false;
+    const label *rest = &s->work->exact[u];
+    return (rest->is_reached ? rest->hops : s->hops_beyond) > s->asked->max_hops - hops;
+}
+
 static bool is_hopeless(const search *s, uint32_t u, uint64_t fees, uint32_t hops) {
-    if (fees > s->max_fees || hops > s->asked->max_hops) return true;
-    if (s->has_hop_bounds) {
-        const label *rest = &s->work->bound[u];
-        return !rest->is_reached || rest->hops > s->asked->max_hops - hops;
-    }
+    if (fees > s->max_fees) return true;
+    if (s->tight.rest != NULL && !is_worth(s, &s->tight.rest[u], fees, hops)) return true;
     if (!s->has_fee_bounds) return false;
     uint64_t more;
     uint32_t more_hops;
@@ -177,39 +152,45 @@ static uint64_t least_amount(const search *s) {
     return s->max_fees < s->asked->value ? s->asked->value - s->max_fees : 0;
 }
 
-static bool find_hop_bounds(search *s, outcome *failed) {
-    heap *open = &s->work->bound_heap;
+/* Walks from the target in breadth until it comes to the start, or nowhere within the hops allowed. */
+static outcome find_hop_bounds(search *s, uint32_t start) {
+    heap *open = &s->work->doubts;
+    label *bounds = s->work->exact;
     uint64_t least = least_amount(s);
-    *failed = NO_MEMORY;
-    touch(s->work, s->asked->target);
-    s->work->bound[s->asked->target].is_reached = true;
-    if (!heap_push(open, (entry){0, 0, s->asked->target})) return false;
-    for (size_t at = 0; at < open->count; at++) { /* all entries weigh the same: the heap is a queue */
+    uint32_t target = s->asked->target, most = s->asked->max_hops;
+    bool is_cycle = s->asked->begun_count == 2 && is_among(s->asked->begun, 2, target);
+    for (uint32_t i = 0; i < s->work->touched_count; i++) bounds[s->work->touched[i]] = (label){0};
+    open->count = 0;
+    touch(s->work, target);
+    bounds[target].is_reached = true;
+    s->has_hop_bounds = true;
+    s->hops_beyond = UINT32_MAX;
+    if (!append_entry(open, (entry){0, 0, target})) return NO_MEMORY;
+    for (size_t at = 0; at < open->count; at++) {
         entry here = open->entries[at];
-        if (here.hops >= s->asked->max_hops) break;
+        s->hops_beyond = here.hops + 1;
+        if (here.hops >= most) return FOUND;
         const user *owner = &s->net->users[here.user];
-        if (is_spent(s->asked, &s->spent, owner->degree)) {
-            *failed = SPENT;
-            return false;
-        }
+        if (is_spent(s->asked, &s->spent, owner->degree)) return SPENT;
         for (uint32_t i = 0; i < owner->degree; i++) {
             uint32_t p = owner->ends[i].other;
-            if (s->work->bound[p].is_reached || s->work->is_avoided[p]) continue;
+            if (bounds[p].is_reached || (p == start ? is_cycle && here.hops == 0 : s->work->is_avoided[p])) continue;
             hop h = hop_over(&owner->ends[i], !s->asked->receiver_pays, s->asked->at);
             if (!can_pay(&h, least)) continue;
             touch(s->work, p);
-            s->work->bound[p] = (label){.hops = here.hops + 1, .is_reached = true};
-            if (!heap_push(open, (entry){0, here.hops + 1, p})) return false;
+            bounds[p] = (label){.hops = here.hops + 1, .is_reached = true};
+            if (p == start) most = here.hops + 1;
+            if (!append_entry(open, (entry){0, here.hops + 1, p})) return NO_MEMORY;
         }
     }
-    s->has_hop_bounds = true;
-    return true;
+    s->hops_beyond = UINT32_MAX;
+    return FOUND;
 }
 
 /* --- the search --- */
 
 static bool may_go(const search *s, uint32_t index, uint32_t p) {
-    bool is_begun = s->steps[index].state.hops + 1 == s->asked->begun_count;
+    bool is_begun = s->walks.steps[index].state.hops + 1 == s->asked->begun_count;
     if (is_begun && is_among(s->asked->not_next, s->asked->not_next_count, p)) return false;
     if (p == s->asked->target)
         /* A cycle does not come back over the trustline with which it began. */
@@ -217,12 +198,36 @@ static bool may_go(const search *s, uint32_t index, uint32_t p) {
     return !s->work->is_avoided[p] && !has_passed(s, index, p);
 }
 
+/* Whether a walk of a bold search that the sender pays for is none worth waiting, for a better one to the same user waits;
+ * else it is the one to compare the next with. `added` is the last of the steps. */
+static bool is_outdone(search *s, uint32_t added) {
+    const step *new = &s->walks.steps[added];
+    label *here = &s->work->exact[new->user];
+    if (here->is_settled) {
+        const step *other = &s->walks.steps[here->parent];
+        if (other->fees <= new->fees && other->state.hops <= new->state.hops) {
+            bool is_same = other->fees == new->fees && other->state.hops == new->state.hops;
+            if (!is_same || compare_paths(&s->walks, here->parent, added) < 0) return true;
+        } else if (new->fees > other->fees || new->state.hops > other->state.hops) {
+            return false;
+        }
+    }
+    touch(s->work, new->user);
+    here->is_settled = true;
+    here->parent = added;
+    return false;
+}
+
 static bool extend(search *s, uint32_t index) {
-    step from = s->steps[index];
+    bool is_simple = s->is_bold && !s->asked->receiver_pays;
+    step from = s->walks.steps[index];
     const user *owner = &s->net->users[from.user];
     for (uint32_t i = 0; i < owner->degree; i++) {
         uint32_t p = owner->ends[i].other;
-        if ((owner->ends[i].leads_nowhere && p != s->asked->target) || !may_go(s, index, p)) continue;
+        if (owner->ends[i].leads_nowhere && p != s->asked->target) continue;
+        if (is_late(s, p, from.state.hops + 1)) continue;
+        if (is_simple && has_fewer(s, p, from.state.hops + 1)) continue;
+        if (!may_go(s, index, p)) continue;
         hop h = hop_over(&owner->ends[i], s->asked->receiver_pays, s->asked->at);
         step longer = {.user = p, .before = index, .next = NOBODY};
         if (!walk_step(s->net, s->asked->receiver_pays, &from.state, &h, &longer.state)) continue;
@@ -230,8 +235,13 @@ static bool extend(search *s, uint32_t index) {
         uint64_t amount = p == s->asked->target ? longer.state.moved : longer.state.onward;
         longer.fees = s->asked->receiver_pays ? s->asked->value - amount : amount - s->asked->value;
         if (is_hopeless(s, p, longer.fees, longer.state.hops)) continue;
+        longer.at_least = least_total(s, p, longer.fees);
         uint32_t added;
-        if (!add_step(s, longer, &added) || !enqueue(s, added)) return false;
+        if (!add_step(&s->walks, longer, &added)) return false;
+        if (is_simple && is_outdone(s, added))
+            s->walks.step_count--;
+        else if (!enqueue(&s->walks, added))
+            return false;
     }
     return true;
 }
@@ -241,27 +251,28 @@ static bool begin(search *s, const walk *begun) {
     for (uint32_t i = 0; i < count; i++) {
         uint32_t u = s->asked->begun[s->asked->receiver_pays ? i : count - 1 - i];
         step passed = {.user = u, .before = index, .next = NOBODY, .state = {.hops = i}};
-        if (!add_step(s, passed, &index)) return false;
+        if (!add_step(&s->walks, passed, &index)) return false;
     }
-    s->steps[index].state = *begun;
+    s->walks.steps[index].state = *begun;
     uint64_t onward = begun->onward;
-    s->steps[index].fees = s->asked->receiver_pays ? s->asked->value - onward : onward - s->asked->value;
-    return enqueue(s, index);
+    s->walks.steps[index].fees = s->asked->receiver_pays ? s->asked->value - onward : onward - s->asked->value;
+    return enqueue(&s->walks, index);
 }
 
 /* Takes up walks until one reaches the target. */
 static outcome run(search *s, const walk *begun, bool is_bold, uint32_t *reached) {
-    for (uint32_t i = 0; i < s->step_count; i++) s->work->first[s->steps[i].user] = NOBODY;
-    s->step_count = s->queue_count = 0;
+    s->is_bold = is_bold;
+    for (uint32_t i = 0; i < s->walks.step_count; i++) s->work->first[s->walks.steps[i].user] = NOBODY;
+    s->walks.step_count = s->walks.queue_count = 0;
     if (!begin(s, begun)) return NO_MEMORY;
-    while (s->queue_count) {
-        uint32_t index = dequeue(s);
-        step *here = &s->steps[index];
+    while (s->walks.queue_count) {
+        uint32_t index = dequeue(&s->walks);
+        step *here = &s->walks.steps[index];
         if (here->user == s->asked->target && here->state.hops > begun->hops) {
             *reached = index;
             return FOUND;
         }
-        if (is_dominated(s, index, is_bold)) continue;
+        if (is_dominated(s, index)) continue;
         touch(s->work, here->user);
         here->next = s->work->first[here->user];
         s->work->first[here->user] = index;
@@ -271,80 +282,74 @@ static outcome run(search *s, const walk *begun, bool is_bold, uint32_t *reached
     return NOT_FOUND;
 }
 
-/* The walk that was taken up first at a user: the one with the lowest fees. */
-static const walk *cheapest_taken(const search *s, uint32_t u) {
-    uint32_t index = s->work->first[u];
-    while (s->steps[index].next != NOBODY) index = s->steps[index].next;
-    return &s->steps[index].state;
-}
-
-/* Whether some trustline lets pass the amount of a dearer walk that could still end within `fees`, but not that of the
- * cheapest walk that comes to it; only there can the bold rule have dropped what leads to a better path. */
-static bool is_tight_after(const search *s, uint32_t u, uint64_t fees) {
-    const user *owner = &s->net->users[u];
-    wide onward = cheapest_taken(s, u)->onward, lowest = fees < s->asked->value ? s->asked->value - fees : 0;
-    for (uint32_t i = 0; i < owner->degree; i++) {
-        hop h = hop_over(&owner->ends[i], true, s->asked->at);
-        if (h.is_frozen || h.capacity >= onward || h.capacity < lowest) continue;
-        uint32_t p = owner->ends[i].other;
-        uint64_t certain = 0;
-        uint32_t hops;
-        if (s->has_fee_bounds && !rest_of(s, p, &certain, &hops)) continue;
-        if (h.capacity - lowest >= (wide)certain) return true;
-    }
-    return false;
-}
-
-/* Whether the bold rule may have missed a path that is no worse than the one it found, if it found one. */
-static bool is_ambiguous(const search *s, uint64_t fees) {
-    if (s->net->prevents_mediator_interests) return true;
-    if (!s->asked->receiver_pays || s->net->divisor == 0) return false;
-    for (uint32_t i = 0; i < s->work->touched_count; i++) {
-        uint32_t u = s->work->touched[i];
-        if (s->work->first[u] != NOBODY && is_tight_after(s, u, fees)) return true;
-    }
-    return false;
-}
-
 static bool keep_path(const search *s, uint32_t index, answer *out) {
-    uint32_t length = s->steps[index].state.hops + 1;
+    uint32_t length = s->walks.steps[index].state.hops + 1;
     uint32_t *path = malloc(length * sizeof *path);
     if (path == NULL) return false;
-    for (uint32_t i = 0; i < length; i++, index = s->steps[index].before)
-        path[s->asked->receiver_pays ? length - 1 - i : i] = s->steps[index].user;
+    for (uint32_t i = 0; i < length; i++, index = s->walks.steps[index].before)
+        path[s->asked->receiver_pays ? length - 1 - i : i] = s->walks.steps[index].user;
     free(out->path);
     out->path = path;
     out->path_length = length;
     return true;
 }
 
-static outcome find(search *s, const walk *begun, answer *out) {
-    outcome failed;
+/* Walks out what can be reached with little work: to look for tight trustlines is to look at all within the fees. */
+static outcome walk_out(search *s, const walk *begun, uint32_t *reached) {
+    const question *asked = s->asked;
+    question little = *asked;
+    uint64_t most = s->spent + (s->spent > LITTLE_WORK ? s->spent : LITTLE_WORK);
+    if (little.budget > most) little.budget = most;
+    s->asked = &little;
+    outcome result = run(s, begun, false, reached);
+    s->asked = asked;
+    return result;
+}
+
+/* The bold rule may have missed a path that is no worse than the one it found, if it found one. */
+static outcome make_sure(search *s, const walk *begun, outcome bold, answer *out) {
     uint32_t reached;
-    if (s->asked->max_hops != UINT32_MAX && !find_hop_bounds(s, &failed)) return failed;
+    outcome cautious = SPENT;
+    bool by_amounts = !s->net->prevents_mediator_interests;
+    if (by_amounts) cautious = walk_out(s, begun, &reached);
+    if (by_amounts && cautious == SPENT) {
+        outcome looked = tight_find(s->net, s->work, s->asked, begun, s->max_fees, &s->spent, &s->tight);
+        if (looked == NO_MEMORY || looked == NOT_FOUND) return looked;
+        if (looked == FOUND && bold == FOUND && !s->tight.is_any) {
+            out->is_proven = true;
+            return FOUND;
+        }
+        if (looked == SPENT) return bold == FOUND ? FOUND : SPENT;
+    }
+    if (cautious == SPENT) cautious = run(s, begun, false, &reached);
+    if (cautious == SPENT && bold == FOUND) return FOUND;
+    if (cautious != FOUND) return cautious;
+    out->is_proven = true;
+    return keep_path(s, reached, out) ? FOUND : NO_MEMORY;
+}
+
+static outcome find(search *s, const walk *begun, answer *out) {
+    uint32_t reached;
+    if (s->asked->max_hops != UINT32_MAX) {
+        outcome bounded = find_hop_bounds(s, s->asked->begun[s->asked->receiver_pays ? s->asked->begun_count - 1 : 0]);
+        if (bounded != FOUND) return bounded;
+    }
     outcome bold = run(s, begun, true, &reached);
     if (bold == NO_MEMORY || bold == SPENT) return bold;
-    uint64_t fees = s->max_fees;
     if (bold == FOUND) {
         if (!keep_path(s, reached, out)) return NO_MEMORY;
-        fees = s->steps[reached].fees;
-        s->hops_at_max_fees = s->steps[reached].state.hops;
+        s->max_fees = s->walks.steps[reached].fees;
+        s->hops_at_max_fees = s->walks.steps[reached].state.hops;
     }
-    out->is_proven = !is_ambiguous(s, fees);
-    if (out->is_proven) return bold;
-    s->max_fees = fees;
-    outcome cautious = run(s, begun, false, &reached);
-    if (cautious == NO_MEMORY) return NO_MEMORY;
-    if (cautious == SPENT) return bold == FOUND ? FOUND : SPENT;
-    out->is_proven = true;
-    if (cautious == FOUND && !keep_path(s, reached, out)) return NO_MEMORY;
-    return cautious;
+    out->is_proven = !s->net->prevents_mediator_interests && (!s->asked->receiver_pays || s->net->divisor == 0);
+    return out->is_proven ? bold : make_sure(s, begun, bold, out);
 }
 
 outcome cheapest_of_any(network *net, scratch *work, const question *asked, known_path known, bool has_bounds,
                         answer *out) {
     search s = {.net = net, .asked = asked, .work = work, .max_fees = asked->max_fees, .has_fee_bounds = has_bounds};
     s.hops_at_max_fees = UINT32_MAX;
+    s.walks = (walks){.net = net, .is_forwards = asked->receiver_pays};
     if (known.fees <= s.max_fees) {
         s.max_fees = known.fees;
         s.hops_at_max_fees = known.hops;
@@ -352,9 +357,9 @@ outcome cheapest_of_any(network *net, scratch *work, const question *asked, know
     walk begun;
     if (!walk_begun(net, asked, &begun)) return NOT_FOUND;
     outcome result = find(&s, &begun, out);
-    for (uint32_t i = 0; i < s.step_count; i++) touch(work, s.steps[i].user);
+    for (uint32_t i = 0; i < s.walks.step_count; i++) touch(work, s.walks.steps[i].user);
     out->work += s.spent;
-    free(s.steps);
-    free(s.queue);
+    tight_free(&s.tight);
+    walks_free(&s.walks);
     return result;
 }

@@ -1,4 +1,5 @@
-/* A binary heap of users, the smallest (cost, hops) first. Entries that were overtaken stay in it. */
+/* A binary heap of users, the smallest (cost, hops) first, and of these those put off. Entries that were overtaken
+ * stay in it. */
 #ifndef TL_HEAP_H
 #define TL_HEAP_H
 
@@ -9,8 +10,10 @@
 typedef struct {
     uint64_t cost;
     uint32_t hops;
-    uint32_t user;
+    uint32_t user; /* perhaps with PUT_OFF: something of it has been put off until here */
 } entry;
+
+#define PUT_OFF 0x80000000U
 
 typedef struct {
     entry *entries;
@@ -21,7 +24,13 @@ static inline bool comes_before(uint64_t cost, uint32_t hops, uint64_t other_cos
     return cost < other_cost || (cost == other_cost && hops < other_hops);
 }
 
-static inline bool heap_push(heap *h, entry e) {
+static inline bool is_sooner(const entry *e, const entry *other) {
+    if (e->cost != other->cost) return e->cost < other->cost;
+    return e->hops != other->hops ? e->hops < other->hops : (e->user & PUT_OFF) > (other->user & PUT_OFF);
+}
+
+/* Puts an entry at the end, which makes a list of it and no heap. */
+static inline bool append_entry(heap *h, entry e) {
     if (h->count == h->room) {
         size_t room = h->room ? h->room * 2 : 256;
         entry *larger = realloc(h->entries, room * sizeof e);
@@ -29,11 +38,17 @@ static inline bool heap_push(heap *h, entry e) {
         h->entries = larger;
         h->room = room;
     }
-    size_t at = h->count++;
+    h->entries[h->count++] = e;
+    return true;
+}
+
+static inline bool heap_push(heap *h, entry e) {
+    if (!append_entry(h, e)) return false;
+    size_t at = h->count - 1;
     while (at) {
         size_t parent = (at - 1) / 2;
         entry *p = &h->entries[parent];
-        if (!comes_before(e.cost, e.hops, p->cost, p->hops)) break;
+        if (!is_sooner(&e, p)) break;
         h->entries[at] = *p;
         at = parent;
     }
@@ -48,8 +63,8 @@ static inline entry heap_pop(heap *h) {
         size_t child = 2 * at + 1;
         if (child >= h->count) break;
         entry *c = &h->entries[child];
-        if (child + 1 < h->count && comes_before(c[1].cost, c[1].hops, c->cost, c->hops)) child++, c++;
-        if (!comes_before(c->cost, c->hops, last.cost, last.hops)) break;
+        if (child + 1 < h->count && is_sooner(&c[1], c)) child++, c++;
+        if (!is_sooner(c, &last)) break;
         h->entries[at] = *c;
         at = child;
     }

@@ -1,16 +1,6 @@
-/* The Python side of the kernel: a Network whose users are bytes keys, and its searches. */
-#include "python.h"
-
-#include <stdlib.h>
-
-#include "search.h"
-
-typedef struct {
-    PyObject_HEAD
-    network net;
-    PyObject *indices; /* key -> index */
-    PyObject *keys;    /* index -> key; it keeps alive what the users of the network point to */
-} NetworkObject;
+/* The Python side of the kernel: a Network whose users are bytes keys, changed and read back; what it is asked is in
+ * questions.c. */
+#include "module.h"
 
 static bool read_wide(PyObject *value, uint64_t *size, bool *is_negative) {
     PyObject *zero = PyLong_FromLong(0);
@@ -26,16 +16,14 @@ static bool read_wide(PyObject *value, uint64_t *size, bool *is_negative) {
     return !PyErr_Occurred();
 }
 
-/* Unlike the formats K and k it refuses what does not fit. */
-static int read_uint64(PyObject *value, void *result) {
+int read_uint64(PyObject *value, void *result) {
     unsigned long long number = PyLong_AsUnsignedLongLong(value);
     if (PyErr_Occurred()) return 0;
     *(unsigned long long *)result = number;
     return 1;
 }
 
-/* The same for what has 32 bits, where the format I would cut off the rest. */
-static int read_uint32(PyObject *value, void *result) {
+int read_uint32(PyObject *value, void *result) {
     unsigned long long number;
     if (!read_uint64(value, &number)) return 0;
     if (number > UINT32_MAX) {
@@ -47,7 +35,7 @@ static int read_uint32(PyObject *value, void *result) {
 }
 
 /* Only exact bytes: what derives from them may compare and hash as it likes. */
-static bool is_key(PyObject *key) {
+bool is_key(PyObject *key) {
     if (PyBytes_CheckExact(key)) return true;
     PyErr_SetString(PyExc_TypeError, "a user's key is bytes");
     return false;
@@ -60,13 +48,13 @@ static bool are_in_order(PyObject *lower, PyObject *higher) {
     return is_lower == 1;
 }
 
-static bool is_time(unsigned long long at) {
+bool is_time(unsigned long long at) {
     if (at >> 40 == 0) return true;
     PyErr_SetString(PyExc_OverflowError, "the time lies too far in the future");
     return false;
 }
 
-static bool index_of(NetworkObject *self, PyObject *key, bool add, uint32_t *index) {
+bool index_of(NetworkObject *self, PyObject *key, bool add, uint32_t *index) {
     if (!is_key(key)) return false;
     PyObject *known = PyDict_GetItemWithError(self->indices, key);
     if (known != NULL) {
@@ -184,8 +172,7 @@ static PyObject *signed_number(uint64_t size, bool is_negative) {
     return number;
 }
 
-/* Makes a tuple of as many new references, which it takes over; NULL among them is an error that was raised. */
-static PyObject *tuple_of(PyObject **items, Py_ssize_t count) {
+PyObject *tuple_of(PyObject **items, Py_ssize_t count) {
     PyObject *tuple = PyTuple_New(count);
     for (Py_ssize_t i = 0; i < count; i++) {
         if (items[i] == NULL) Py_CLEAR(tuple);
@@ -255,150 +242,6 @@ static PyObject *around_method(NetworkObject *self, PyObject *args) {
     return list;
 }
 
-/* Reads a sequence of keys into indices that are to be freed; unknown keys are left out, or refused. */
-static bool read_users(NetworkObject *self, PyObject *keys, bool refuse, uint32_t **users, uint32_t *count) {
-    PyObject *sequence = PySequence_Tuple(keys);
-    if (sequence == NULL) return false;
-    Py_ssize_t length = PyTuple_Size(sequence);
-    *users = PyMem_Malloc(length ? (size_t)length * sizeof **users : 1);
-    bool is_read = *users != NULL;
-    if (!is_read) PyErr_NoMemory();
-    for (Py_ssize_t i = 0; is_read && i < length; i++) {
-        PyObject *key = PyTuple_GetItem(sequence, i);
-        PyObject *known = is_key(key) ? PyDict_GetItemWithError(self->indices, key) : NULL;
-        if (known != NULL) {
-            (*users)[(*count)++] = (uint32_t)PyLong_AsUnsignedLong(known);
-        } else if (PyErr_Occurred() || refuse) {
-            if (!PyErr_Occurred()) PyErr_SetObject(PyExc_KeyError, key);
-            is_read = false;
-        }
-    }
-    Py_DECREF(sequence);
-    return is_read;
-}
-
-static bool is_sane(const question *asked) {
-    if (asked->begun_count == 0) {
-        PyErr_SetString(PyExc_ValueError, "a walk begins with one user at least");
-        return false;
-    }
-    for (uint32_t i = 0; i < asked->begun_count; i++) {
-        uint32_t start = asked->receiver_pays ? asked->begun_count - 1 : 0;
-        if (is_among(asked->begun + i + 1, asked->begun_count - i - 1, asked->begun[i]) ||
-            (i == start && asked->begun[i] == asked->target)) {
-            PyErr_SetString(PyExc_ValueError, "a walk passes no user twice");
-            return false;
-        }
-    }
-    return is_time(asked->at);
-}
-
-static void free_question(question *asked) {
-    PyMem_Free(asked->begun);
-    PyMem_Free(asked->avoid);
-    PyMem_Free(asked->not_next);
-}
-
-static bool read_question(NetworkObject *self, PyObject *args, PyObject *kwargs, question *asked) {
-    static char *names[] = {"receiver_pays", "begun",    "target", "value",  "at", "max_fees", "max_hops",
-                            "avoid",         "not_next", "budget", "deadline", NULL};
-    PyObject *begun, *target, *avoid = NULL, *not_next = NULL;
-    int receiver_pays;
-    unsigned long long value, at, max_fees = UINT64_MAX, budget = UINT64_MAX;
-    uint32_t max_hops = UINT32_MAX;
-    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "pOSO&O&|$O&O&OOO&d", names, &receiver_pays, &begun, &target,
-                                     read_uint64, &value, read_uint64, &at, read_uint64, &max_fees, read_uint32,
-                                     &max_hops, &avoid, &not_next, read_uint64, &budget, &asked->deadline))
-        return false;
-    asked->receiver_pays = receiver_pays;
-    asked->value = value;
-    asked->at = at;
-    asked->max_fees = max_fees;
-    asked->max_hops = max_hops;
-    asked->budget = budget;
-    return index_of(self, target, false, &asked->target) &&
-           read_users(self, begun, true, &asked->begun, &asked->begun_count) &&
-           (avoid == NULL || read_users(self, avoid, false, &asked->avoid, &asked->avoid_count)) &&
-           (not_next == NULL || read_users(self, not_next, false, &asked->not_next, &asked->not_next_count)) &&
-           is_sane(asked);
-}
-
-static PyObject *path_as_tuple(NetworkObject *self, const answer *found) {
-    PyObject *path = PyTuple_New(found->path_length);
-    for (uint32_t i = 0; path != NULL && i < found->path_length; i++) {
-        PyTuple_SetItem(path, i, Py_NewRef(PyList_GetItem(self->keys, found->path[i])));
-    }
-    return path;
-}
-
-PyDoc_STRVAR(cheapest_doc,
-             "cheapest(receiver_pays, begun, target, value, at, *, max_fees=2**64-1, max_hops=2**32-1, avoid=(),\n"
-             "         not_next=(), budget=2**64-1, deadline=0.0)\n--\n\n"
-             "Return (outcome, path or None, whether it is proven, work) of the cheapest transfer.\n\n"
-             "`begun` are the users walked so far in the order of the path: its end if the sender pays, its beginning\n"
-             "if the receiver does; `target` is the user at the other end. `deadline` is in seconds of time.monotonic().\n"
-             "Raises KeyError for users it does not know, but for those to avoid.");
-
-static PyObject *cheapest_method(NetworkObject *self, PyObject *args, PyObject *kwargs) {
-    question asked = {0};
-    answer found = {0};
-    outcome result = NO_MEMORY;
-    PyObject *answered = NULL;
-    if (read_question(self, args, kwargs, &asked)) {
-        Py_BEGIN_ALLOW_THREADS
-        pthread_rwlock_rdlock(&self->net.lock);
-        result = cheapest(&self->net, &asked, &found);
-        pthread_rwlock_unlock(&self->net.lock);
-        Py_END_ALLOW_THREADS
-        PyObject *path = result == FOUND ? path_as_tuple(self, &found) : Py_NewRef(Py_None);
-        if (result == NO_MEMORY) PyErr_NoMemory();
-        if (path != NULL && result != NO_MEMORY)
-            answered = Py_BuildValue("iOOK", result, path, found.is_proven ? Py_True : Py_False, (unsigned long long)found.work);
-        Py_XDECREF(path);
-    }
-    free(found.path);
-    free_question(&asked);
-    return answered;
-}
-
-PyDoc_STRVAR(widest_doc,
-             "widest(sender, receiver, at, *, max_hops=2**32-1, avoid=(), budget=2**64-1, deadline=0.0)\n--\n\n"
-             "Return (outcome, value, work) of the largest value the sender can pay, bearing the fees; mediators'\n"
-             "interests are not looked at.");
-
-static PyObject *widest_method(NetworkObject *self, PyObject *args, PyObject *kwargs) {
-    static char *names[] = {"sender", "receiver", "at", "max_hops", "avoid", "budget", "deadline", NULL};
-    question asked = {.max_fees = UINT64_MAX, .max_hops = UINT32_MAX, .budget = UINT64_MAX};
-    uint64_t value = 0, work = 0;
-    uint32_t from;
-    unsigned long long at, budget = UINT64_MAX;
-    PyObject *sender, *receiver, *avoid = NULL, *answered = NULL;
-    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "SSO&|$O&OO&d", names, &sender, &receiver, read_uint64, &at, read_uint32,
-                                     &asked.max_hops, &avoid, read_uint64, &budget, &asked.deadline))
-        return NULL;
-    asked.at = at;
-    asked.budget = budget;
-    if (index_of(self, sender, false, &from) && index_of(self, receiver, false, &asked.target) &&
-        (avoid == NULL || read_users(self, avoid, false, &asked.avoid, &asked.avoid_count))) {
-        if (from == asked.target) {
-            PyErr_SetString(PyExc_ValueError, "a walk passes no user twice");
-        } else if (is_time(at)) {
-            outcome result;
-            Py_BEGIN_ALLOW_THREADS
-            pthread_rwlock_rdlock(&self->net.lock);
-            result = widest(&self->net, from, &asked, &value, &work);
-            pthread_rwlock_unlock(&self->net.lock);
-            Py_END_ALLOW_THREADS
-            if (result == NO_MEMORY)
-                PyErr_NoMemory();
-            else
-                answered = Py_BuildValue("iKK", result, (unsigned long long)value, (unsigned long long)work);
-        }
-    }
-    free_question(&asked);
-    return answered;
-}
-
 PyDoc_STRVAR(sweep_doc, "sweep(at)\n--\n\n"
                         "Return a sum over all ends of trustlines that means nothing: a bare pass over the arrays, to\n"
                         "measure by.");
@@ -424,6 +267,8 @@ static PyMethodDef methods[] = {
     {"around", (PyCFunction)around_method, METH_VARARGS, around_doc},
     {"cheapest", (PyCFunction)(void (*)(void))cheapest_method, METH_VARARGS | METH_KEYWORDS, cheapest_doc},
     {"widest", (PyCFunction)(void (*)(void))widest_method, METH_VARARGS | METH_KEYWORDS, widest_doc},
+    {"largest", (PyCFunction)(void (*)(void))largest_method, METH_VARARGS | METH_KEYWORDS, largest_doc},
+    {"flow", (PyCFunction)(void (*)(void))flow_method, METH_VARARGS | METH_KEYWORDS, flow_doc},
     {"sweep", (PyCFunction)sweep_method, METH_VARARGS, sweep_doc},
     {NULL, NULL, 0, NULL},
 };

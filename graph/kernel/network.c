@@ -9,12 +9,53 @@ static bool grow(void **array, uint32_t *room, uint32_t needed, size_t size) {
     if (needed <= *room) return true;
     uint64_t wanted = *room ? (uint64_t)*room + *room / 2 + 1 : 2;
     if (wanted < needed) wanted = needed;
-    if (wanted >= NOBODY) return false;
+    if (wanted > MOST_USERS) return false;
     void *larger = realloc(*array, wanted * size);
     if (larger == NULL) return false;
     *array = larger;
     *room = (uint32_t)wanted;
     return true;
+}
+
+static void *memory_of(const user *u) { return u->room ? hints_of(u, false) : NULL; }
+
+/* Makes room for one more end. */
+static bool grow_ends(user *u) {
+    if (u->degree < u->room) return true;
+    uint64_t room = u->room < 4 ? u->room + 2 : (uint64_t)u->room + u->room / 4 + 1;
+    if (room > MOST_USERS) return false;
+    user larger = *u;
+    larger.room = (uint32_t)room;
+    size_t before = 2 * hint_room(larger.room) + (room + room % 2) * sizeof(uint32_t);
+    char *memory = malloc(before + room * sizeof(end));
+    if (memory == NULL) return false;
+    memset(memory, 0, before);
+    larger.ends = (end *)(memory + before);
+    if (u->degree) {
+        memcpy(hints_of(&larger, false), hints_of(u, false), u->degree);
+        memcpy(hints_of(&larger, true), hints_of(u, true), u->degree);
+        memcpy(others_of(&larger), others_of(u), u->degree * sizeof(uint32_t));
+        memcpy(larger.ends, u->ends, u->degree * sizeof(end));
+    }
+    free(memory_of(u));
+    *u = larger;
+    return true;
+}
+
+static hint hint_for(const end *e, bool is_payer) {
+    if (e->is_frozen || e->leads_nowhere) return 0;
+    hint owed = e->size && e->is_negative != is_payer ? OWED : 0;
+    if (e->size && (e->is_negative ? e->rate_received : e->rate_given)) return owed | HIGHEST_GRADE;
+    wide capacity = hop_over(e, is_payer, 0).capacity;
+    if (capacity < 0) return 0;
+    return owed | (capacity > (wide)MAX_AMOUNT ? HIGHEST_GRADE : grade((uint64_t)capacity));
+}
+
+/* Notes what is read of an end before it is looked at. */
+static void note_end(const user *u, uint32_t index) {
+    others_of(u)[index] = u->ends[index].other;
+    hints_of(u, true)[index] = hint_for(&u->ends[index], true);
+    hints_of(u, false)[index] = hint_for(&u->ends[index], false);
 }
 
 /* By default readers go first, and searches that leave no pause between them would keep changes out for ever. */
@@ -37,7 +78,7 @@ bool network_init(network *net, uint32_t divisor, bool prevents_mediator_interes
 }
 
 void network_free(network *net) {
-    for (uint32_t i = 0; i < net->user_count; i++) free(net->users[i].ends);
+    for (uint32_t i = 0; i < net->user_count; i++) free(memory_of(&net->users[i]));
     free(net->users);
     scratch_free_all(net);
     pthread_mutex_destroy(&net->idle_lock);
@@ -57,7 +98,7 @@ static end *find(const network *net, uint32_t owner, uint32_t other) {
     const user *u = &net->users[owner_is_smaller ? owner : other];
     uint32_t wanted = owner_is_smaller ? other : owner;
     for (uint32_t i = 0; i < u->degree; i++) {
-        if (u->ends[i].other != wanted) continue;
+        if (others_of(u)[i] != wanted) continue;
         return owner_is_smaller ? &u->ends[i] : &net->users[owner].ends[u->ends[i].twin];
     }
     return NULL;
@@ -80,7 +121,9 @@ static end turned(const end *e, uint32_t owner) {
 /* Notes at the other end of a user's first trustline whether it is its only one. */
 static void note_degree(network *net, const user *u) {
     if (u->degree == 0) return;
-    net->users[u->ends[0].other].ends[u->ends[0].twin].leads_nowhere = u->degree == 1;
+    const user *other = &net->users[u->ends[0].other];
+    other->ends[u->ends[0].twin].leads_nowhere = u->degree == 1;
+    note_end(other, u->ends[0].twin);
 }
 
 bool network_put(network *net, uint32_t owner, const end *state) {
@@ -93,13 +136,14 @@ bool network_put(network *net, uint32_t owner, const end *state) {
         mine.leads_nowhere = known->leads_nowhere;
         others.leads_nowhere = there->ends[known->twin].leads_nowhere;
     } else {
-        if (!grow((void **)&here->ends, &here->room, here->degree + 1, sizeof *here->ends)) return false;
-        if (!grow((void **)&there->ends, &there->room, there->degree + 1, sizeof *there->ends)) return false;
+        if (!grow_ends(here) || !grow_ends(there)) return false;
         others.twin = here->degree++;
         mine.twin = there->degree++;
     }
     here->ends[others.twin] = mine;
     there->ends[mine.twin] = others;
+    note_end(here, others.twin);
+    note_end(there, mine.twin);
     if (known == NULL) {
         note_degree(net, here);
         note_degree(net, there);
@@ -110,8 +154,13 @@ bool network_put(network *net, uint32_t owner, const end *state) {
 /* Takes an end out by putting the last one in its place. */
 static void take_out(network *net, user *u, uint32_t index) {
     uint32_t last = --u->degree;
-    if (index == last) return;
+    hint *pays = hints_of(u, true), *is_paid = hints_of(u, false);
     u->ends[index] = u->ends[last];
+    others_of(u)[index] = others_of(u)[last];
+    pays[index] = pays[last];
+    is_paid[index] = is_paid[last];
+    pays[last] = is_paid[last] = 0;
+    if (index == last) return;
     net->users[u->ends[index].other].ends[u->ends[index].twin].twin = index;
 }
 

@@ -8,6 +8,7 @@
 #include "money.h"
 
 #define NOBODY UINT32_MAX
+#define MOST_USERS 0x7fffffffU
 
 /* A trustline as one of its two users sees it: each has one in an array of its own, so that a search which looks at
  * all trustlines of a user reads memory in a row. The balance is kept as magnitude and sign: it needs 65 bits. */
@@ -25,7 +26,17 @@ typedef struct {
     bool leads_nowhere; /* the other user has no other trustline, so it never mediates */
 } end;
 
-/* A user: its key, by which ties are decided, and its ends of trustlines. */
+/* What an end is worth looking at for, in a byte, so that a search passes over most ends of a user with very many by
+ * reading some bytes in a row: OWED if the payer is owed something on the trustline, and a grade of what can be paid. It
+ * is 0 where nothing ever can be, because the trustline is frozen or leads nowhere, and the highest where interest moves
+ * the balance. A smaller amount never has a higher grade. */
+typedef uint8_t hint;
+
+#define OWED 0x80
+#define HIGHEST_GRADE 0x7f
+
+/* A user: its key, by which ties are decided, and its ends of trustlines. In the same memory, before the ends and in
+ * their order, lies what is read of most of them: hints for what the user is paid, for what it pays, the other users. */
 typedef struct {
     const unsigned char *key;
     size_t key_length;
@@ -33,6 +44,23 @@ typedef struct {
     uint32_t degree;
     uint32_t room;
 } user;
+
+/* Hints are read eight at once, and those of no end are 0. */
+static inline size_t hint_room(uint32_t room) { return ((size_t)room + 7) / 8 * 8; }
+
+static inline uint32_t *others_of(const user *u) { return (uint32_t *)u->ends - (u->room + u->room % 2); }
+
+static inline hint *hints_of(const user *u, bool is_payer) {
+    return (hint *)others_of(u) - hint_room(u->room) * (is_payer ? 1 : 2);
+}
+
+/* By half binary orders of magnitude, up to 2^63. */
+static inline hint grade(uint64_t amount) {
+    if (amount < 2) return amount ? 2 : 1;
+    int last = 63 - __builtin_clzll(amount);
+    int g = 2 + 2 * last + (int)(amount >> (last - 1) & 1);
+    return (hint)(g < HIGHEST_GRADE ? g : HIGHEST_GRADE);
+}
 
 typedef struct {
     user *users;
@@ -80,6 +108,29 @@ static inline hop hop_over(const end *e, bool is_payer, uint64_t at) {
     h.rate_given = is_payer ? e->rate_given : e->rate_received;
     h.rate_received = is_payer ? e->rate_received : e->rate_given;
     return h;
+}
+
+/* The same where nothing but fees and capacities counts: what the payer is owed, what it can pay at the most. */
+typedef struct {
+    uint64_t owed;
+    uint64_t most;
+} passage;
+
+/* False where nothing passes. */
+static inline bool passage_over(const end *e, bool is_payer, uint64_t at, passage *p) {
+    uint64_t size = e->size, limit = is_payer ? e->received : e->given;
+    if (e->is_frozen) return false;
+    if (at > e->mtime && (e->rate_given || e->rate_received)) {
+        wide balance = e->is_negative ? -(wide)size : (wide)size;
+        balance = balance_with_interest(balance, e->rate_given, e->rate_received, at - e->mtime);
+        size = (uint64_t)(balance < 0 ? -balance : balance);
+    }
+    if (e->is_negative == is_payer && size) {
+        *p = (passage){.most = limit - size};
+        return limit >= size;
+    }
+    *p = (passage){.owed = size, .most = limit > MAX_AMOUNT - size ? MAX_AMOUNT : limit + size};
+    return true;
 }
 
 static inline bool can_pay(const hop *h, uint64_t amount) {

@@ -123,6 +123,7 @@ void PyEval_RestoreThread(PyThreadState *);
 PyThreadState *PyEval_SaveThread(void);
 unsigned long PyLong_AsUnsignedLong(PyObject *);
 unsigned long long PyLong_AsUnsignedLongLong(PyObject *);
+unsigned long long PyLong_AsUnsignedLongLongMask(PyObject *);
 int PyList_Append(PyObject *, PyObject *);
 PyObject *PyList_GetItem(PyObject *, Py_ssize_t);
 PyObject *PyList_New(Py_ssize_t);
@@ -138,6 +139,7 @@ int PyModule_AddObjectRef(PyObject *, const char *, PyObject *);
 PyObject *PyModule_Create2(PyModuleDef *, int);
 #define PyModule_Create(definition) PyModule_Create2(definition, 3)
 PyObject *PyNumber_Negative(PyObject *);
+PyObject *PyNumber_Rshift(PyObject *, PyObject *);
 int PyObject_RichCompareBool(PyObject *, PyObject *, int);
 PyObject *PySequence_Tuple(PyObject *);
 PyObject *PyTuple_GetItem(PyObject *, Py_ssize_t);

@@ -9,9 +9,10 @@ static void release(scratch *work) {
     free(work->first);
     free(work->is_avoided);
     free(work->touched);
-    free(work->is_touched);
+    free(work->state);
     free(work->exact_heap.entries);
     free(work->bound_heap.entries);
+    free(work->doubts.entries);
     free(work);
 }
 
@@ -24,8 +25,8 @@ static scratch *make(uint32_t room) {
     work->first = malloc(room * sizeof *work->first);
     work->is_avoided = calloc(room, sizeof *work->is_avoided);
     work->touched = malloc(room * sizeof *work->touched);
-    work->is_touched = calloc(room, sizeof *work->is_touched);
-    if (!work->exact || !work->bound || !work->first || !work->is_avoided || !work->touched || !work->is_touched) {
+    work->state = calloc(room, sizeof *work->state);
+    if (!work->exact || !work->bound || !work->first || !work->is_avoided || !work->touched || !work->state) {
         release(work);
         return NULL;
     }
@@ -53,10 +54,10 @@ void scratch_give_back(network *net, scratch *work) {
         work->bound[u] = (label){0};
         work->first[u] = NOBODY;
         work->is_avoided[u] = false;
-        work->is_touched[u] = false;
+        work->state[u] = 0;
     }
     work->touched_count = 0;
-    work->exact_heap.count = work->bound_heap.count = 0;
+    work->exact_heap.count = work->bound_heap.count = work->doubts.count = 0;
     pthread_mutex_lock(&net->idle_lock);
     work->next = net->idle;
     net->idle = work;

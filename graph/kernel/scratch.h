@@ -11,10 +11,15 @@
 typedef struct {
     uint64_t cost;
     uint32_t hops;
-    uint32_t parent, parent_end; /* of a bound: the user before, and which of its ends leads here */
+    uint32_t parent;     /* the user before */
+    uint32_t parent_end; /* of a bound: which of that user's ends leads here */
     bool is_reached;
     bool is_settled;
 } label;
+
+/* A user's state in a byte, so that what it rules out needs no look at the labels: TOUCHED and, in the narrow search, where
+ * the walks have been. */
+enum { TOUCHED = 1, EXACT_REACHED = 2, EXACT_SETTLED = 4, BOUND_REACHED = 8, BOUND_SETTLED = 16 };
 
 typedef struct scratch {
     struct scratch *next;
@@ -24,8 +29,9 @@ typedef struct scratch {
     bool *is_avoided;      /* by user */
     uint32_t *touched;     /* users whose entries are not blank */
     uint32_t touched_count;
-    bool *is_touched;
+    uint8_t *state;        /* by user: 0 while its entries are blank */
     heap exact_heap, bound_heap;
+    heap doubts; /* a list: walks that the labels leave out */
 } scratch;
 
 /* Blank working memory, NULL if there is none to be had. */
@@ -37,8 +43,8 @@ void scratch_give_back(network *net, scratch *work);
 void scratch_free_all(network *net);
 
 static inline void touch(scratch *work, uint32_t u) {
-    if (work->is_touched[u]) return;
-    work->is_touched[u] = true;
+    if (work->state[u]) return;
+    work->state[u] = TOUCHED;
     work->touched[work->touched_count++] = u;
 }
 

@@ -47,8 +47,9 @@ typedef struct {
 /* The cheapest transfer. */
 outcome cheapest(network *net, const question *asked, answer *out);
 
-/* The largest value that the sender can pay the receiver, bearing the fees, mediators' interests not looked at. */
-outcome widest(network *net, uint32_t sender, const question *asked, uint64_t *value, uint64_t *work);
+/* The largest value that the sender can pay the receiver, bearing the fees, mediators' interests not looked at; unless
+ * `along` is NULL also its cheapest path, for which there must be no hop limit. */
+outcome widest(network *net, uint32_t sender, const question *asked, uint64_t *value, answer *along, uint64_t *work);
 
 /* --- shared by the searches --- */
 
@@ -73,10 +74,16 @@ typedef struct {
 
 /* The search that is fast because it is narrow: no hop limit, mediators' interests not looked at.
  *
- * If the sender pays, it answers. If the receiver does, it begins from a known path and leaves a better one in `known`,
- * and in `work` the least (fees, hops) from users to the target: of those settled, and no less than the first of its
- * heap of all others. */
+ * If the sender pays, it answers. If the receiver does, it begins from the fees of a known path, or the most that is
+ * allowed; FOUND without a path says that it answers not. Then it leaves the best path it met in `known`, and in `work`
+ * the least (fees, hops) from users to the target: of those settled, and no less than the first of its heap of all
+ * others. */
 outcome narrow(network *net, struct scratch *work, const question *asked, known_path *known, answer *out);
+
+/* Reads off the best path from the labels of the narrow search, where the receiver pays and they tell all; FOUND without
+ * a path where they do not. */
+outcome read_forwards(const network *net, struct scratch *work, const question *asked, const walk *begun, known_path best,
+                      uint64_t *spent, answer *out);
 
 /* The search that takes any question. A known path narrows it; `has_bounds` where `work` is as `narrow` left it. */
 outcome cheapest_of_any(network *net, struct scratch *work, const question *asked, known_path known, bool has_bounds,

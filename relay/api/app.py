@@ -74,7 +74,8 @@ def create_app(services: Services, *, max_body_bytes: int) -> Flask:
             response.headers["X-Trustlines-Block"] = str(number)
         # Wallets in browsers come from anywhere, and nothing here depends on who they are.
         response.headers["Access-Control-Allow-Origin"] = "*"
-        response.headers["Access-Control-Expose-Headers"] = f"{request_id.HEADER}, X-Trustlines-Block"
+        exposed = (request_id.HEADER, "X-Trustlines-Block", "X-Trustlines-Proven")
+        response.headers["Access-Control-Expose-Headers"] = ", ".join(exposed)
         if request.method == "OPTIONS":
             response.headers["Access-Control-Allow-Headers"] = f"Content-Type, {request_id.HEADER}"
             response.headers["Access-Control-Allow-Methods"] = response.headers.get("Allow", "")

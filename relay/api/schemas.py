@@ -102,11 +102,15 @@ class _WithReason(AnswerSchema):
     them come the figures that are to the point and known: with ``capacity`` the largest value that the same
     question has an answer for (in several parts: that is known to have one), with ``fees`` the cheapest fees, with
     ``hops`` the fewest hops; those two together where both limits stand in the way.
+
+    What is found can be executed. ``isProven`` is there, and false, only where it is not certain that nothing
+    better can be: the search had to end before, or nothing proves it, as with parts that cost fees.
     """
 
     path = fields.List(AddressField())
     reason = fields.String()
     reason_message = fields.String()
+    is_proven = fields.Boolean()
     largest_value = Amount()
     cheapest_fees = Amount()
     fewest_hops = fields.Integer()
@@ -136,7 +140,7 @@ class PathSchema(_WithReason):
 
     ``alternatives`` is there if some were asked for: the cheapest paths for the whole value, each to be used
     instead of the others, by fees, then hops, then addresses; the first of them is ``path``, unless the value goes
-    more cheaply in parts. There may be fewer than asked for.
+    more cheaply in parts. There may be fewer than asked for. ``isProven`` speaks of them too.
     """
 
     fees = Amount()

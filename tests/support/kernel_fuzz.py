@@ -122,14 +122,14 @@ def a_network(kernel: Any, rng: random.Random) -> tuple[Any, list[bytes]]:
 
 def use(network: Any, users: list[bytes], rng: random.Random) -> None:
     """Do one sensible thing and look at the form of the answer."""
-    match rng.randrange(8):
+    match rng.randrange(10):
         case 0:
             network.put(*a_trustline(rng, users))
         case 1:
             network.drop(*sorted(rng.sample(users, 2)))
         case 2:
             with suppress(KeyError):
-                outcome, value, _ = network.widest(*rng.sample(users, 2), NOW, max_hops=rng.choice((1, 3, 99)))
+                outcome, value, _ = network.widest(*rng.sample(users, 2), NOW, **some_limits(users, rng))
                 assert 0 <= value <= LARGEST, value
                 assert (outcome == 0) == (value > 0), (outcome, value)
         case 3:
@@ -139,6 +139,16 @@ def use(network: Any, users: list[bytes], rng: random.Random) -> None:
             for other, side in network.around(user):
                 assert other != user, user
                 check_side(side)
+        case 5:
+            with suppress(KeyError):
+                check_plan(network, users, rng)
+        case 6:
+            with suppress(KeyError):
+                pair, limits = rng.sample(users, 2), some_limits(users, rng)
+                outcome, value, path, _ = network.largest(*pair, NOW, **limits)
+                assert outcome == 2 or (outcome == 0) == (value > 0), (outcome, value)
+                assert (path is not None) == (outcome == 0 and "max_hops" not in limits), (outcome, path)
+                assert path is None or [path[0], path[-1]] == pair, (path, pair)
         case _:
             arguments, options = a_search(rng, users)
             with suppress(KeyError, ValueError):
@@ -154,6 +164,42 @@ def check_side(side: tuple[int, ...]) -> None:
     assert all(0 <= amount <= LARGEST for amount in (given, received)), side
     assert all(-(2**15) <= rate < 2**15 for rate in rates), side
     assert 0 <= mtime < 2**32, side
+
+
+def check_plan(network: Any, users: list[bytes], rng: random.Random) -> None:
+    """Plan a flow: of users in between as much goes out as comes in at the most, but for what rounding up adds."""
+    sender, receiver = rng.sample(users, 2)
+    options = {
+        "amount": rng.choice((None, 0, 1, rng.randint(0, 1000), LARGEST, LARGEST * 16)),
+        "is_sent": rng.random() < 0.3,
+        "ignores_fees": rng.random() < 0.3,
+        "narrowest": rng.choice((0, 1, 100, LARGEST)),
+        "avoid": rng.sample(users, rng.choice((0, 1, 3)) % len(users)),
+        "budget": rng.choice((0, 10, 1000, 20_000)),
+        "deadline": rng.choice((0.0, 1e-9, time.monotonic() + 0.05)),
+    }
+    some = {name: value for name, value in options.items() if rng.random() < 0.4}
+    at = rng.choice((0, NOW, 2**40 - 1))
+    outcome, moves, (high, low), is_full, _ = network.flow(sender, receiver, at, **{"budget": 20_000, **some})
+    assert outcome in (0, 2), outcome
+    assert not (is_full and outcome == 2)
+    balances: dict[bytes, int] = {}
+    for payer, payee, upper, lower in moves:
+        amount = (upper << 64) + lower
+        assert amount > 0
+        balances[payer] = balances.get(payer, 0) - amount
+        balances[payee] = balances.get(payee, 0) + amount
+    assert (high << 64) + low <= balances.get(receiver, 0) + 1, (moves, high, low)
+    assert all(user == sender or gained >= -len(moves) for user, gained in balances.items()), moves
+
+
+def some_limits(users: list[bytes], rng: random.Random) -> dict[str, Any]:
+    """Limits of a search for the largest value, each of them given or not."""
+    limits: dict[str, Any] = {
+        "max_hops": rng.choice((1, 3, 99)),
+        "avoid": rng.sample(users, min(len(users), 2)),
+    }
+    return {name: limit for name, limit in limits.items() if rng.random() < 0.4}
 
 
 def check_path(path: tuple[bytes, ...], arguments: tuple[Any, ...], options: dict[str, Any]) -> None:
@@ -174,6 +220,12 @@ def misuse(kernel: Any, network: Any, users: list[bytes], rng: random.Random) ->
         "around": (network.around, rng.sample(users, 1), {}),
         "cheapest": (network.cheapest, list(search), options),
         "widest": (network.widest, [*rng.sample(users, 2), NOW], {"max_hops": 4, "avoid": [], "budget": 9}),
+        "flow": (
+            network.flow,
+            [*rng.sample(users, 2), NOW],
+            {"amount": 7, "avoid": [], "narrowest": 0, "budget": 9},
+        ),
+        "largest": (network.largest, [*rng.sample(users, 2), NOW], {"avoid": [], "budget": 9}),
         "again": (network.__init__, [2, True], {}),
     }
     name, (method, arguments, named) = rng.choice(list(calls.items()))

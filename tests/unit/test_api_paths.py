@@ -172,6 +172,7 @@ def test_a_payment_too_large_for_a_path_comes_in_parts() -> None:
         "path": [],
         "value": "1000",
         "feePayer": "sender",
+        "isProven": False,
         "fees": str(sum(int(part["fees"]) for part in parts)),
         "estimatedGas": 76_324 * len(parts),
     }
@@ -275,6 +276,27 @@ def test_alternatives_are_as_many_as_asked_for_within_the_limits() -> None:
 def test_where_no_path_carries_the_whole_there_are_no_alternatives() -> None:
     assert ask_mesh(2000, alternatives=3)["alternatives"] == []
     assert ask_mesh(1000, alternatives=3, maxParts=4)["alternatives"] == []
+
+
+def test_only_what_is_not_proven_to_be_the_best_says_so() -> None:
+    assert "isProven" not in ask_mesh(90, maxParts=4, alternatives=3)
+    assert ask_mesh(1000, maxParts=4)["isProven"] is False
+    url = f"{CASH_URL}/users/{text(ADA)}/spendables/{text(CY)}"
+    api = client(networks=graphs(MESH))
+    assert "X-Trustlines-Proven" not in api.get(url).headers
+    assert api.get(f"{url}?maxParts=4").headers["X-Trustlines-Proven"] == "false"
+
+
+def test_once_the_time_is_up_the_best_found_so_far_is_answered() -> None:
+    api = client(networks=graphs(MESH), search_until=lambda: 1e-9)
+    url = f"{CASH_URL}/users/{text(ADA)}/spendables/{text(CY)}?maxParts=4"
+    answer = api.get(url)
+    assert answer.get_json() == "800"
+    assert answer.headers["X-Trustlines-Proven"] == "false"
+    found = ask("path-info", ADA, CY, api, value=90, alternatives=3).get_json()
+    assert (len(found["alternatives"]), found["isProven"]) == (1, False)
+    refused = ask("path-info", ADA, CY, api, value=1000, maxParts=4).get_json()
+    assert (refused["reason"], refused["parts"]) == ("search_budget_spent", [])
 
 
 def test_options_that_are_null_are_not_there() -> None:

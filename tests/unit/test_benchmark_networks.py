@@ -1,10 +1,14 @@
 """The networks that are measured, and the form in which figures are handed out."""
 
+import json
 from itertools import islice
+from pathlib import Path
+
+import pytest
 
 from benchmarks.networks import CREDIT_LINES, preferential, questions
 from benchmarks.readme import markdown, plot
-from benchmarks.report import Row, machine, table
+from benchmarks.report import Report, Row, machine, table
 from benchmarks.timing import Times, time_each, time_steadily
 from graph.trustline import Trustline
 
@@ -96,3 +100,11 @@ def test_the_plot_shows_whoever_was_measured() -> None:
 
 def test_the_machine_is_described_by_its_parts_alone() -> None:
     assert set(machine()) == {"cpu", "cores", "memory_gib", "system", "python"}
+
+
+@pytest.mark.parametrize(("is_quick", "met"), [(True, None), (False, True)])
+def test_a_quick_run_decides_no_target(tmp_path: Path, is_quick: bool, met: bool | None) -> None:
+    report = Report("few", is_quick=is_quick, steps=1, results=tmp_path)
+    report.add(Row("a search", 1.0, "ms", {}, None, 2.0, "at most 3 times a pass", True))
+    (row,) = json.loads(report.path.read_text(encoding="utf-8"))["rows"]
+    assert (row["ratio"], row["target"], row["met"]) == (2.0, "at most 3 times a pass", met)

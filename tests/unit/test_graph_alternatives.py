@@ -89,6 +89,13 @@ def test_what_a_spent_budget_leaves_out_is_not_called_proven() -> None:
     assert any(isinstance(result, AlternativesFound) and not result.is_proven for result in results)
 
 
+def test_what_is_left_out_for_lack_of_time_is_not_called_proven() -> None:
+    network = NetworkGraph(Rules(), ring(C, D))
+    hurried = cheapest_alternatives(network, A, B, 5, NOW, 2, deadline=1e-9)
+    assert isinstance(hurried, AlternativesFound)
+    assert (len(hurried.transfers), hurried.is_proven) == (1, False)
+
+
 @pytest.mark.parametrize("count", [0, 11])
 def test_a_number_of_alternatives_out_of_range_is_refused(count: int) -> None:
     with pytest.raises(ValueError, match="between 1 and 10"):

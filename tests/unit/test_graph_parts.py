@@ -12,9 +12,11 @@ from hypothesis import strategies as st
 from scipy.optimize import linprog
 
 from graph.answers import Found, Limits, NotFound, Reason
+from graph.flow import Goal
 from graph.network import NetworkGraph, Rules
 from graph.parts import MOST_PARTS, PartsFound, largest_payment, payment_in_parts
 from graph.paths import cheapest_transfer, largest_transfer
+from graph.plan import plan_flow
 from graph.transfer import MAX_AMOUNT, FeePayer, Transfer, replay
 from graph.trustline import Trustline, User
 from tests.support.credit_networks import NOW, limits, networks, users
@@ -295,6 +297,75 @@ def test_parts_pay_more_than_one_transfer_can_hold() -> None:
     result = payment_in_parts(network, A, B, 2 * MAX_AMOUNT, NOW, max_parts=2)
     assert isinstance(result, PartsFound)
     assert [part.value for part in result.parts] == [MAX_AMOUNT, MAX_AMOUNT]
+
+
+@pytest.mark.parametrize("has_kernel", [True, False])
+def test_when_the_time_is_over_the_best_found_so_far_is_answered_and_said_not_to_be_proven(
+    has_kernel: bool,
+) -> None:
+    lines = [line(A, x, 0, room) for x, room in ((C, 10), (D, 30), (E, 20))] + [
+        line(B, x, 100, 0) for x in (C, D, E)
+    ]
+    network = NetworkGraph(Rules(), lines, use_kernel=has_kernel)
+
+    hurried = largest_payment(network, A, B, NOW, max_parts=3, deadline=1e-9)
+    largest = largest_payment(network, A, B, NOW, max_parts=3)
+
+    assert isinstance(hurried, PartsFound)
+    assert isinstance(largest, PartsFound)
+    assert (hurried.value, hurried.is_proven) == (30, False)
+    assert (largest.value, largest.is_proven) == (60, True)
+    assert payment_in_parts(network, A, B, 60, NOW, max_parts=3, deadline=1e-9) == NotFound(Reason.BUDGET)
+
+
+@settings(deadline=None, max_examples=60)
+@given(network=networks(with_interest=True), value=st.integers(1, 300), payer=fee_payers)
+def test_parts_are_found_without_a_kernel_too(network: NetworkGraph, value: int, payer: FeePayer) -> None:
+    bare = NetworkGraph(network.rules, network.trustlines(), use_kernel=False)
+    for max_parts in (2, 16):
+        found = largest_payment(bare, A, B, NOW, max_parts=max_parts)
+        if isinstance(found, PartsFound):
+            assert_executes(network, found.parts)
+            if max_parts == MOST_PARTS and network.rules.fee_divisor == 0:
+                assert found.value == maximum_flow(network, A, B)
+        paid = payment_in_parts(bare, A, B, value, NOW, max_parts=max_parts, fee_payer=payer)
+        if isinstance(paid, PartsFound):
+            assert_executes(network, paid.parts)
+            assert paid.value == value
+
+
+def grown_network(divisor: int, users_count: int = 600) -> NetworkGraph:
+    """Make a network of more trustlines than are copied whole, of users who trust four that came before them."""
+    rng = random.Random(divisor)
+    keys = [index.to_bytes(2, "big") for index in range(users_count)]
+    network = NetworkGraph(Rules(divisor))
+    for joined in range(4, users_count):
+        for other in rng.sample(keys[:joined], 4):
+            given, received = (int(10 ** rng.uniform(4, 8)) for _ in range(2))
+            balance = rng.choice((0, rng.randint(-received, given)))
+            network.apply(line(other, keys[joined], given, received, balance))
+    return network
+
+
+@pytest.mark.parametrize(("divisor", "share"), [(0, 1.0), (100, 0.98)])
+def test_in_larger_networks_too_the_parts_deliver_what_a_flow_through_the_whole_allows(
+    divisor: int, share: float
+) -> None:
+    network = grown_network(divisor)
+    rng = random.Random(3)
+    reached = 0
+    for _ in range(12):
+        sender, receiver = rng.sample(network.users, 2)
+        most = plan_flow(network, sender, receiver, NOW, Goal(), budget=10**8)
+        result = largest_payment(network, sender, receiver, NOW, max_parts=MOST_PARTS)
+        assert isinstance(result, PartsFound)
+        assert_executes(network, result.parts)
+        assert result.value <= most.delivered + 1
+        # What needs more than sixteen parts cannot be reached.
+        assert result.value >= share * most.delivered or len(result.parts) == MOST_PARTS
+        assert result.is_proven == (divisor == 0 and result.value == most.delivered)
+        reached += result.value >= share * most.delivered
+    assert reached >= 9
 
 
 @pytest.mark.parametrize("max_parts", [0, 17])

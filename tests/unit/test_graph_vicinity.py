@@ -30,7 +30,7 @@ def test_a_small_network_is_copied_whole_but_for_frozen_trustlines_and_users_to_
     lines = [line(A, C), line(B, C), line(A, D), line(B, D), line(A, B, is_frozen=True)]
     vicinity = Vicinity(NetworkGraph(Rules(), lines), (A, C, B), NOW, avoid=[D])
     assert {kept.pair for kept in vicinity.network.trustlines()} == {(A, C), (B, C)}
-    assert vicinity.holds_all_around([A, B, C])
+    assert vicinity.is_whole
 
 
 def test_of_a_large_network_the_path_and_what_lies_near_is_copied() -> None:
@@ -44,8 +44,16 @@ def test_of_a_large_network_the_path_and_what_lies_near_is_copied() -> None:
 
     assert 200 <= len(kept) < network.number_of_trustlines
     assert all(network.trustline(*one.pair) == one for one in kept)
-    assert vicinity.holds_all_around([sender, receiver])
-    assert not vicinity.holds_all_around(vicinity.network.users)
+    assert not vicinity.is_whole
+
+
+def test_of_a_large_network_what_is_known_to_matter_is_copied_alone() -> None:
+    network = large_network()
+    lines = sorted(one.pair for one in network.trustlines())
+    hops = [lines[7], lines[99][::-1], lines[99]]
+    ends = lines[7][0], lines[99][1]
+    vicinity = Vicinity(network, ends, NOW, size=200, hops=hops)
+    assert [one.pair for one in vicinity.network.trustlines()] == [lines[7], lines[99]]
 
 
 def test_executed_transfers_change_the_copy_alone_and_can_be_undone() -> None:

@@ -93,6 +93,7 @@ def test_what_only_derives_from_bytes_is_no_key(network: Any) -> None:
         lambda: search(network, begun=[Key(D)]),
         lambda: search(network, avoid=[Key(B)]),
         lambda: network.widest(Key(A), D, NOW),
+        lambda: network.largest(A, Key(D), NOW),
     ):
         with pytest.raises(TypeError, match="key is bytes"):
             call()
@@ -140,6 +141,8 @@ def test_a_walk_begins_somewhere_and_passes_nobody_twice(network: Any, begun: li
 def test_nobody_pays_themselves(network: Any) -> None:
     with pytest.raises(ValueError, match="twice"):
         network.widest(A, A, NOW)
+    with pytest.raises(ValueError, match="twice"):
+        network.largest(A, A, NOW)
 
 
 def test_unknown_users_are_named_but_may_be_avoided(network: Any) -> None:
@@ -168,6 +171,7 @@ def test_a_budget_of_nothing_is_spent_at_once(network: Any) -> None:
         answer = search(network, receiver_pays=receiver_pays, begun=begun, target=target, budget=0)
         assert answer[:2] == (kernel.SPENT, None)
     assert network.widest(A, D, NOW, budget=0)[0] == kernel.SPENT
+    assert network.largest(A, D, NOW, budget=0)[::2] == (kernel.SPENT, None)
 
 
 @pytest.mark.parametrize("is_strict", [False, True], ids=["", "mediators lose nothing"])
@@ -184,7 +188,8 @@ def test_a_search_past_its_deadline_ends_before_it_has_seen_everything(is_strict
             assert (outcome, path) == (kernel.SPENT, None)
             assert work < 16_384
             assert network.cheapest(*arguments, max_hops=2)[0] == kernel.NOT_FOUND
-        assert network.widest(left, right, NOW, deadline=past)[0] == kernel.SPENT
+        for method in (network.widest, network.largest):
+            assert method(left, right, NOW, deadline=past)[0] == kernel.SPENT
     assert network.widest(left, right, NOW)[0] == kernel.NOT_FOUND
 
 
@@ -213,6 +218,6 @@ def test_misuse_at_random_is_refused_in_one_of_four_ways_and_harms_nothing() -> 
         for _ in range(40):
             happened.add(misuse(kernel, network, users, rng))
             use(network, users, rng)
-    for method in ("Network", "put", "drop", "get", "around", "cheapest", "widest"):
+    for method in ("Network", "put", "drop", "get", "around", "cheapest", "widest", "largest", "flow"):
         assert f"{method}: TypeError" in happened
     assert {"put: OverflowError", "put: ValueError", "cheapest: KeyError", "cheapest: taken"} <= happened

@@ -18,12 +18,14 @@ from relay.model import NetworkInfo
 class Reading:
     """A network's graph, held still, and what searches it.
 
-    ``at`` is the time of valuation in Unix seconds; searches of ``engine`` give in when their time is up.
+    ``at`` is the time of valuation in Unix seconds; searches, those of ``engine`` too, give in at ``deadline``, in
+    seconds of ``time.monotonic``.
     """
 
     info: NetworkInfo
     graph: NetworkGraph
     at: int
+    deadline: float
     engine: Engine
 
 
@@ -44,8 +46,9 @@ class ApiResource(Resource):  # type: ignore[misc]
         networks = self.services.networks
         with networks.reading(network) as graph:
             self.note_block()
-            engine = engine_of(graph, self.services.search_until())
-            yield Reading(networks.info(network), graph, self._valuation_time(), engine)
+            deadline = self.services.search_until()
+            engine = engine_of(graph, deadline)
+            yield Reading(networks.info(network), graph, self._valuation_time(), deadline, engine)
 
     def note_block(self) -> None:
         """Keep the block that the graphs stand at for the answer's header; the earliest of several counts."""

@@ -6,9 +6,10 @@ from dataclasses import replace
 from itertools import pairwise
 from typing import Any
 
+from flask import Response, after_this_request
 from werkzeug.exceptions import BadRequest
 
-from graph.alternatives import cheapest_alternatives
+from graph.alternatives import AlternativesFound, cheapest_alternatives
 from graph.answers import Found, Limits, NotFound, Reason, Result
 from graph.parts import PartsFound, PartsResult, largest_payment, payment_in_parts
 from graph.paths import cheapest_closing, cheapest_transfer, largest_transfer
@@ -31,6 +32,9 @@ from relay.api.schemas import (
     TransferQuestionSchema,
 )
 from relay.api.services import PlannedTransfer
+
+PROVEN_HEADER = "X-Trustlines-Proven"
+"""Comes with what cannot say itself that it is not proven to be the best: "false"."""
 
 
 class _PathResource(ApiResource):
@@ -59,9 +63,12 @@ class TransferPath(_PathResource):
             result = _search(reading, question)
             parts = _plan_all(reading, result.parts, question) if isinstance(result, PartsFound) else []
             others = _alternatives(reading, question)
-            planned = [plan for other in others for plan in _plan_all(reading, [other], question)]
+            transfers = () if others is None else others.transfers
+            planned = [plan for other in transfers for plan in _plan_all(reading, [other], question)]
         ways = [self._way(part) for part in parts]
         answer = {"value": question.value, "fee_payer": question.fee_payer} | _whole(result, ways)
+        is_best = isinstance(result, NotFound) or result.is_proven
+        answer |= _unless_proven(is_best and (others is None or others.is_proven))
         if question.max_parts > 1:
             answer["parts"] = [way | {"value": part.transfer.value} for way, part in zip(ways, parts, strict=True)]
         if question.alternatives:
@@ -86,7 +93,8 @@ class CapacityPath(_PathResource):
             )
         if isinstance(result, NotFound):
             return {"capacity": 0, "path": []} | describe(result)
-        return {"capacity": result.transfer.value, "path": result.transfer.path}
+        found = {"capacity": result.transfer.value, "path": result.transfer.path}
+        return found | _unless_proven(result.is_proven)
 
 
 class ClosingPath(_PathResource):
@@ -102,7 +110,8 @@ class ClosingPath(_PathResource):
             result = cheapest_closing(reading.graph, user, other, reading.at, limits=limits, engine=reading.engine)
         if isinstance(result, Found):
             cycle = result.transfer
-            return {"path": cycle.path, "fees": cycle.fees, "value": cycle.value, "fee_payer": cycle.fee_payer}
+            found = {"path": cycle.path, "fees": cycle.fees, "value": cycle.value, "fee_payer": cycle.fee_payer}
+            return found | _unless_proven(result.is_proven)
         is_owed = view is not None and view.balance > 0
         fee_payer = FeePayer.RECEIVER if is_owed else FeePayer.SENDER
         return {"path": [], "fees": 0, "value": 0, "fee_payer": fee_payer} | describe(result)
@@ -113,10 +122,30 @@ class SpendableTo(ApiResource):
 
     @speaks(Amount(), query=SpendableQuestionSchema())
     def get(self, question: SpendableQuestion, network: Address, user: Address, other: Address) -> int:
-        """Return the largest value that can be sent now in so many parts, the sender paying the fees, or 0."""
+        """Return the largest value that can be sent now in so many parts, the sender paying the fees, or 0.
+
+        A bare number cannot say that more might be possible: then the header ``X-Trustlines-Proven`` is "false".
+        """
         with self.reading(network) as reading:
             result = _largest(reading, user, other, question.max_parts)
+        if not _is_proven(result):
+            after_this_request(_mark_unproven)
         return result.value if isinstance(result, PartsFound) else 0
+
+
+def _mark_unproven(response: Response) -> Response:
+    response.headers[PROVEN_HEADER] = "false"
+    return response
+
+
+def _is_proven(result: PartsResult) -> bool:
+    """Whether it is certain that there is nothing better; that nothing was found may be for lack of time."""
+    return result.is_proven if isinstance(result, PartsFound) else result.reason is not Reason.BUDGET
+
+
+def _unless_proven(is_proven: bool) -> dict[str, Any]:
+    """Return the attribute of an answer that is not proven to be the best; others go without it."""
+    return {} if is_proven else {"is_proven": False}
 
 
 def _whole(result: PartsResult, ways: list[dict[str, Any]]) -> dict[str, Any]:
@@ -155,6 +184,7 @@ def _search(reading: Reading, question: TransferQuestion) -> PartsResult:
         fee_payer=question.fee_payer,
         limits=limits,
         avoid=question.avoid,
+        deadline=reading.deadline,
     )
     return result if isinstance(result, PartsFound) else _with_largest(reading, question, result)
 
@@ -183,14 +213,21 @@ def _largest(
         )
         return _as_parts(result)
     return largest_payment(
-        reading.graph, sender, receiver, reading.at, max_parts=max_parts, max_hops=max_hops, avoid=avoid
+        reading.graph,
+        sender,
+        receiver,
+        reading.at,
+        max_parts=max_parts,
+        max_hops=max_hops,
+        avoid=avoid,
+        deadline=reading.deadline,
     )
 
 
-def _alternatives(reading: Reading, question: TransferQuestion) -> tuple[Transfer, ...]:
-    """Return the best single paths for the whole value, as many as are asked for."""
+def _alternatives(reading: Reading, question: TransferQuestion) -> AlternativesFound | None:
+    """Return the best single paths for the whole value, as many as are asked for; None without any."""
     if not question.alternatives:
-        return ()
+        return None
     result = cheapest_alternatives(
         reading.graph,
         question.sender,
@@ -201,8 +238,9 @@ def _alternatives(reading: Reading, question: TransferQuestion) -> tuple[Transfe
         fee_payer=question.fee_payer,
         limits=Limits(question.max_fees, question.max_hops),
         avoid=question.avoid,
+        deadline=reading.deadline,
     )
-    return () if isinstance(result, NotFound) else result.transfers
+    return None if isinstance(result, NotFound) else result
 
 
 def _as_parts(result: Result) -> PartsResult:
