@@ -14,7 +14,7 @@ from relay.chain.errors import ChainError
 from relay.index.errors import IndexFault
 from relay.logs import configure_logging
 from relay.serving import serve
-from relay.settings import Settings, SettingsError, find_addresses, load
+from relay.settings import Settings, SettingsError, find_addresses, load, without_account
 from relay.store.errors import StoreError
 from relay.store.migrate import migrate
 from relay.supervisor import end_with_parent, supervise
@@ -47,6 +47,8 @@ def _settings(options: argparse.Namespace) -> Settings:
         logger.warning("%s", remark)
     for part in settings.not_yet_served:
         logger.warning("[%s] is configured, but not served by this version", part)
+    for part in without_account(settings):
+        logger.warning("[%s] is configured, but not served: without [account] there is no key to send from", part)
     return settings
 
 
@@ -90,11 +92,12 @@ def serve_api(options: argparse.Namespace) -> int:
     app.require_schema(settings)
     node = app.open_node(settings)
     chain_id = node.chain_id()
+    key = app.load_account(settings, chain_id)
 
     def say_ready() -> None:
         logger.info("serving http://%s/api/v1", settings.rest.bind)
 
-    serve(lambda: app.build_api(settings, node, chain_id), settings.rest, when_ready=say_ready)
+    serve(lambda: app.build_api(settings, node, chain_id, key), settings.rest, when_ready=say_ready)
     return 0
 
 

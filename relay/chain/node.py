@@ -140,6 +140,18 @@ class Node:
         """Hand a signed transaction to the node, return its hash; NodeRefused carries the node's reason."""
         return self._ask("eth_sendRawTransaction", ["0x" + raw.hex()], _hash)
 
+    def ask(self, method: str, params: list[Any], read: Callable[[Any], T]) -> T:
+        """Return what ``read`` makes of the result of one request.
+
+        ``read`` raises ValueError, KeyError, TypeError or AttributeError on a result of the wrong shape.
+        """
+        return self._ask(method, params, read)
+
+    def ask_all(self, requests: Sequence[tuple[str, list[Any]]], reads: Sequence[Callable[[Any], T]]) -> list[T]:
+        """Return what ``reads`` make of the results of up to 100 requests, each of its own."""
+        positions = iter(reads)
+        return self._ask_all(list(requests), lambda value: next(positions)(value))  # noqa: PLW0108 - another one each time
+
     def transaction_known(self, transaction_hash: bytes) -> bool:
         """Return whether the node has this transaction, in its pool or in a block."""
         return self._ask(

@@ -7,7 +7,9 @@ from relay.settings.model import (
     AccountSettings,
     DatabaseSettings,
     DelegateFee,
+    DelegateGasPriceMethod,
     DelegateSettings,
+    FaucetSettings,
     GasPriceMethod,
     GasPriceSettings,
     IndexSettings,
@@ -17,6 +19,7 @@ from relay.settings.model import (
     RelaySettings,
     RestSettings,
     Settings,
+    without_account,
 )
 
 __all__ = [
@@ -24,7 +27,9 @@ __all__ = [
     "Addresses",
     "DatabaseSettings",
     "DelegateFee",
+    "DelegateGasPriceMethod",
     "DelegateSettings",
+    "FaucetSettings",
     "GasPriceMethod",
     "GasPriceSettings",
     "IndexSettings",
@@ -41,4 +46,5 @@ __all__ = [
     "load",
     "load_addresses",
     "read_addresses",
+    "without_account",
 ]
