@@ -94,7 +94,12 @@ def build_outgoing(
         if settings.delegate.enable:
             meta_transactions = _build_meta_transactions(settings.delegate, signer, chain_id, clock)
             addresses = find_addresses(settings)
-            identities = Identities(signer, addresses.identity_proxy_factories, addresses.identity_implementations)
+            identities = Identities(
+                signer,
+                addresses.identity_proxy_factories,
+                addresses.identity_implementations,
+                settings.delegate.max_identities_per_day,
+            )
         if settings.faucet.enable:
             faucet = Faucet(signer, _gifts(settings.faucet), clock)
     return Outgoing(

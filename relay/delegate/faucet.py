@@ -8,7 +8,8 @@ from relay.chain.errors import NodeRefused
 from relay.delegate.errors import CapReached, Refused
 from relay.delegate.metatransactions import DAY
 from relay.delegate.signer import Signer
-from relay.store.sending import FAUCET, NewTransaction, SendingTransaction
+from relay.store.sending import SendingTransaction
+from relay.store.sent import FAUCET, NewTransaction
 
 _MOST_GAS = 100_000
 _PLAIN_GAS = 21_000

@@ -10,10 +10,11 @@ from relay.chain.errors import NodeRefused
 from relay.chain.identity import Deployment, call_view, plan_deployment, read_view
 from relay.chain.sending import revert_reason
 from relay.chain.signing import Call
-from relay.delegate.errors import Overloaded, Refused, UnknownIdentity
-from relay.delegate.metatransactions import next_nonce
+from relay.delegate.errors import CapReached, Overloaded, Refused, UnknownIdentity
+from relay.delegate.metatransactions import DAY, next_nonce
 from relay.delegate.signer import Signer
-from relay.store.sending import IDENTITY, NewTransaction, SendingTransaction
+from relay.store.sending import SendingTransaction
+from relay.store.sent import IDENTITY, NewTransaction
 
 DEPLOYMENT_GAS = 1_000_000
 _POLL_SECONDS = 0.1
@@ -38,14 +39,15 @@ class Identities:
         signer: Signer,
         factories: tuple[Address, ...],
         implementations: tuple[Address, ...],
+        most_in_a_day: int = 1000,
         at_once: int = 4,
         wait_seconds: float = 60.0,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         """``implementations`` are those that may be deployed, all where it is empty.
 
-        ``at_once`` deployments may be waited for by this process; ``wait_seconds`` is how long an answer may wait
-        for the block with a deployment.
+        ``most_in_a_day`` (UTC) counts for everybody together. ``at_once`` deployments may be waited for by this
+        process; ``wait_seconds`` is how long an answer may wait for the block with a deployment.
         """
         self.factories = factories
         self._signer = signer
@@ -53,6 +55,7 @@ class Identities:
         self._implementations = implementations
         self._wait_seconds = wait_seconds
         self._sleep = sleep
+        self._most_in_a_day = most_in_a_day
         self._room = threading.BoundedSemaphore(at_once)
 
     def info(self, identity: Address) -> IdentityInfo:
@@ -79,6 +82,7 @@ class Identities:
 
         Raises:
             Refused: if factory or implementation are not known, or the deployment would fail.
+            CapReached: if as many as a day allows have been deployed.
             Overloaded: if nothing more can be sent at the moment, or no block came with it for too long.
             ChainError, StoreError: if node or database fail.
 
@@ -119,6 +123,9 @@ class Identities:
         def check(transaction: SendingTransaction, _: NewTransaction) -> None:
             if transaction.is_on_its_way(IDENTITY, plan.identity):
                 raise _OnItsWay
+            now = self._signer.clock()
+            if transaction.deployed(now - now % DAY) >= self._most_in_a_day:
+                raise CapReached("as many identities as a day allows have been deployed; come back tomorrow")
 
         try:
             self._signer.submit(new, check)

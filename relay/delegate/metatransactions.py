@@ -10,7 +10,8 @@ from relay.delegate.errors import CapReached, Refused, UnknownIdentity
 from relay.delegate.fees import FeeOffer
 from relay.delegate.signer import Signer
 from relay.delegate.simulation import Simulation
-from relay.store.sending import META, NewTransaction, Repeated, SendingTransaction
+from relay.store.sending import SendingTransaction
+from relay.store.sent import META, NewTransaction, Repeated
 
 DAY = 86_400
 _SPARE_GAS = 50_000

@@ -14,7 +14,8 @@ from relay.chain.signing import Call, Fee, SigningKey
 from relay.delegate.errors import Overloaded
 from relay.delegate.pricing import Pricing
 from relay.model import Event
-from relay.store.sending import Attempt, NewTransaction, Sendings, SendingTransaction, SentTransaction
+from relay.store.sending import Sendings, SendingTransaction
+from relay.store.sent import Attempt, NewTransaction, SentTransaction
 
 logger = logging.getLogger(__name__)
 

@@ -8,7 +8,8 @@ from relay.chain.errors import NodeRefused
 from relay.chain.identity import EXECUTION_TOPIC, execution_status
 from relay.chain.sending import Receipt, Sending
 from relay.store.relayed import RelayedTransactions
-from relay.store.sending import META, Sendings, SentTransaction
+from relay.store.sending import Sendings
+from relay.store.sent import META, SentTransaction
 
 
 class Status(StrEnum):

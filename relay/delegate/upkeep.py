@@ -20,7 +20,7 @@ from relay.chain.identity import execution_status
 from relay.chain.sending import Market, Receipt
 from relay.chain.signing import Fee
 from relay.delegate.signer import Signer, call_of
-from relay.store.sending import FILLER, META, Attempt, NewTransaction, Outcome, Repeated, SentTransaction
+from relay.store.sent import FILLER, META, Attempt, NewTransaction, Outcome, Repeated, SentTransaction
 
 logger = logging.getLogger(__name__)
 

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 
 import psycopg2
 
@@ -11,94 +10,13 @@ from relay.model import Event
 from relay.store.connection import Cursor, Row
 from relay.store.expected import add_expected
 from relay.store.operations import WritingPool
-
-META, IDENTITY, FAUCET, FILLER = "meta-transaction", "identity", "faucet", "filler"
+from relay.store.sent import META, Attempt, NewTransaction, Outcome, Repeated, SentTransaction, Slot
 
 _COLUMNS = (
     "t.id, t.nonce, t.purpose, t.subject, t.recipient, t.data, t.value, t.gas_limit, t.cost, t.meta_hash, "
     "t.meta_nonce, t.expires_at, t.created_at, t.state, t.is_held, t.outcome, t.block_number, t.block_hash, "
     "t.mined_hash, t.gas_used, t.missed_since"
 )
-
-
-class Repeated(Exception):
-    """A meta-transaction, or another one with its nonce, is known already."""
-
-
-@dataclass(frozen=True, slots=True)
-class NewTransaction:
-    """A transaction to be sent: amounts in wei, times in Unix seconds; see the table for ``subject``."""
-
-    purpose: str
-    subject: Address
-    recipient: Address
-    data: bytes
-    value: int
-    gas_limit: int
-    cost: int
-    meta_hash: bytes | None = None
-    meta_nonce: int | None = None
-    expires_at: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class Attempt:
-    """A signed form of a transaction; ``tip`` is None for legacy ones, ``created_at`` in Unix seconds."""
-
-    hash: bytes
-    raw: bytes
-    max_fee: int
-    tip: int | None
-    created_at: int
-    at_block: int
-    refusals: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class SentTransaction:
-    """A row of signed_transactions."""
-
-    id: int
-    nonce: int
-    purpose: str
-    subject: Address
-    recipient: Address
-    data: bytes
-    value: int
-    gas_limit: int
-    cost: int
-    meta_hash: bytes | None
-    meta_nonce: int | None
-    expires_at: int
-    created_at: int
-    state: str
-    is_held: bool
-    outcome: str | None
-    block_number: int | None
-    block_hash: bytes | None
-    mined_hash: bytes | None
-    gas_used: int | None
-    missed_since: int | None
-
-
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """What a block made of a transaction; ``mined_at`` is when that was seen, in Unix seconds."""
-
-    outcome: str
-    block_number: int
-    block_hash: bytes
-    mined_hash: bytes
-    mined_at: int
-    gas_used: int
-
-
-@dataclass(frozen=True, slots=True)
-class Slot:
-    """The nonce that is free, and up to where nonces are used on chain; valid while the row's lock is held."""
-
-    next_nonce: int
-    used_nonce: int
 
 
 class Sendings:
@@ -364,6 +282,13 @@ class SendingTransaction:
             (self._signer_id, purpose, subject),
         )
         return bool(self._row()[0])
+
+    def deployed(self, since: int) -> int:
+        """Return how many deployments of identities were sent since a time."""
+        self._cursor.execute(
+            "SELECT count(*) FROM signed_transactions WHERE purpose = 'identity' AND created_at >= %s", (since,)
+        )
+        return int(self._row()[0])
 
     def given(self, since: int, subject: Address | None = None) -> int:
         """Return what the faucet gave since a time: to one address, or in all with what its gas may have cost."""

@@ -317,6 +317,17 @@ class TestFees:
         }
 
 
+def test_identities_of_a_day_are_capped(world: World, database_url: str, tmp_path: Path) -> None:
+    now = [int(time.time())]
+    sections = {"delegate": {"enable": True, "max_identities_per_day": 2}}
+    with delegating(world, database_url, tmp_path, start=False, clock=lambda: now[0], **sections) as relay:
+        assert new_wallet(relay) != new_wallet(relay)
+        with pytest.raises(AssertionError, match="as many identities as a day allows"):
+            new_wallet(relay)
+        now[0] += 86_400
+        assert new_wallet(relay)
+
+
 def test_gas_that_an_identity_loses_in_a_day_is_capped(world: World, database_url: str, tmp_path: Path) -> None:
     """A contract that succeeds while it is tried and fails in the block: what no simulation can foresee."""
     now = [int(time.time())]

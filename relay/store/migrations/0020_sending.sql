@@ -51,6 +51,7 @@ CREATE UNIQUE INDEX signed_transactions_nonce ON signed_transactions (signer_id,
 CREATE INDEX signed_transactions_open ON signed_transactions (signer_id, nonce) WHERE state = 'open';
 CREATE INDEX signed_transactions_of_subject ON signed_transactions (subject, created_at);
 CREATE INDEX signed_transactions_given ON signed_transactions (created_at) WHERE purpose = 'faucet';
+CREATE INDEX signed_transactions_deployed ON signed_transactions (created_at) WHERE purpose = 'identity';
 -- Only one of each can be on its way; what was reverted left the contract as it was and may come again.
 CREATE UNIQUE INDEX signed_transactions_meta ON signed_transactions (subject, meta_hash)
     WHERE purpose = 'meta-transaction' AND state <> 'withdrawn' AND outcome IS DISTINCT FROM 'reverted';
