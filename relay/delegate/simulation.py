@@ -2,7 +2,7 @@
 
 With eth_simulateV1 the node tells the logs as well: that of a meta-transaction's own success, that of the fee, and
 those that become the events expected of it. Older nodes are asked by eth_call whether the execution, and the call
-inside of it, would revert.
+inside of it, would revert; the events are then those that can be read off the call.
 """
 
 import logging
@@ -16,6 +16,7 @@ from relay.chain.identity import MetaTransaction, execution_status, fee_paid
 from relay.chain.sending import Execution, RawLog, Sending, Unsupported, revert_reason
 from relay.chain.signing import Call
 from relay.chain.wire import Log
+from relay.delegate.calldata import read_events
 from relay.delegate.errors import Refused, UnknownIdentity
 from relay.model import Event, EventType
 from relay.store.sending import Sendings
@@ -84,10 +85,21 @@ class Simulation:
         """Return the events that a user's transaction would leave; none if that cannot be told."""
         try:
             (found,) = self._node.simulate([(sender, call)])
-        except (Unsupported, ChainError) as error:
+        except Unsupported:
+            return self._expect_blindly(sender, call)
+        except ChainError as error:
             logger.debug("what a relayed transaction will leave is not known: %s", error)
             return ()
         return network_events(found.logs) if found.succeeded else ()
+
+    def _expect_blindly(self, sender: Address, call: Call) -> tuple[Event, ...]:
+        expected = read_events(sender, call)
+        if expected:
+            try:
+                self._node.call(sender, call)
+            except ChainError:
+                return ()
+        return expected
 
     def _before(self, identity: Address, delegate: Address) -> list[tuple[Address, Call]]:
         """Return the executions on their way, some of which the pending state has: those then change nothing."""
@@ -121,7 +133,7 @@ class Simulation:
                 self._node.call(sender, call)
             except NodeRefused as refusal:
                 raise Refused(f"{fault}: {revert_reason(refusal.data) or refusal.message}") from refusal
-        return Expected(execution.gas)
+        return Expected(execution.gas, read_events(meta.identity, inner) if meta.operation_type == _CALL else ())
 
 
 def network_events(logs: Sequence[RawLog]) -> tuple[Event, ...]:

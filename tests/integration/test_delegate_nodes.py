@@ -1,6 +1,7 @@
 """Older nodes: without eth_simulateV1, and without EIP-1559."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -19,6 +20,7 @@ from relay.delegate.pricing import by_node
 from relay.delegate.simulation import Simulation
 from relay.devnet.anvil import CHAIN_ID, Anvil
 from relay.devnet.deploy import contract_at
+from relay.model import EventType
 from tests.support.delegating import Wallet, World
 from tests.support.identity_world import deploy_identity_world, make_wallets
 
@@ -79,6 +81,33 @@ def test_without_simulation_faults_are_found_by_calls(
 
 def test_without_simulation_nothing_is_expected_of_a_users_transaction(simulation: Simulation) -> None:
     assert simulation.expect(bytes([5]) * 20, Call(bytes([6]) * 20, b"", 0, LIMIT)) == ()
+
+
+def test_without_simulation_events_are_read_off_the_call(
+    simulation: Simulation, world: World, wallet: Wallet
+) -> None:
+    able, network = Simulation(Sending(Node(world.anvil.url))), world.network
+    ada, bo = world.w3.eth.accounts[3:5]
+    network.functions.updateTrustline(ada, 50, 500, 1, 2, False).transact({"from": bo})
+    network.functions.updateTrustline(bo, 500, 50, 2, 1, False).transact({"from": ada})
+    network.functions.updateTrustline(world.factory, 5, 6, 0, 0, False).transact({"from": ada})
+    calls = [
+        ("transfer", [10, 1, [ada, bo], b"memo"]),
+        ("updateTrustline", [world.factory, 7, 8, 9, 10, False]),
+        ("cancelTrustlineUpdate", [world.factory]),
+    ]
+    for name, arguments in calls:
+        data = bytes.fromhex(network.encode_abi(name, arguments)[2:])
+        call = Call(parse_address(network.address), data, 0, LIMIT)
+        shown = [one for one in able.expect(parse_address(ada), call) if one.type != EventType.BALANCE_UPDATE]
+        (event,) = simulation.expect(parse_address(ada), call)
+        assert [replace(one, log_index=0) for one in shown] == [event]
+    data = bytes.fromhex(network.encode_abi("transfer", [10**9, 1, [ada, bo], b""])[2:])
+    assert simulation.expect(parse_address(ada), Call(parse_address(network.address), data, 0, LIMIT)) == ()
+    data = bytes.fromhex(network.encode_abi("updateTrustline", [bo, 7, 8, 0, 0, False])[2:])
+    meta = wallet.meta(network.address, data)
+    (event,) = simulation.execute(meta, meta.hash, bytes([5]) * 20, LIMIT).events
+    assert (event.sender, event.type) == (wallet.identity, EventType.TRUSTLINE_UPDATE_REQUEST)
 
 
 def test_what_the_owner_signs_is_what_the_contract_hashes(world: World, wallet: Wallet) -> None:
