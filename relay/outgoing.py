@@ -3,11 +3,11 @@
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Protocol
 
 from relay.addresses import to_checksum
-from relay.chain.node import Node
-from relay.chain.relaying import Relaying
-from relay.chain.sending import Sending
+from relay.chain.relaying import Relaying, TransactionNode
+from relay.chain.sending import AskedNode, Sending
 from relay.chain.signing import SigningKey
 from relay.delegate import pricing
 from relay.delegate.faucet import Faucet, Gifts
@@ -39,6 +39,10 @@ ROUND_SECONDS = 1.0
 """How often what was sent is looked after while nothing moves."""
 
 
+class OutgoingNode(AskedNode, TransactionNode, Protocol):
+    """What all of this needs of a node."""
+
+
 @dataclass(frozen=True, slots=True)
 class Outgoing:
     """The parts; None is what is switched off."""
@@ -63,7 +67,12 @@ class Outgoing:
 
 
 def build_outgoing(
-    settings: Settings, node: Node, chain_id: int, key: SigningKey | None, reading: Pool, clock: Callable[[], int]
+    settings: Settings,
+    node: OutgoingNode,
+    chain_id: int,
+    key: SigningKey | None,
+    reading: Pool,
+    clock: Callable[[], int],
 ) -> Outgoing:
     """Return the parts that the settings switch on; without ``key`` there are none that send by themselves.
 

@@ -14,7 +14,6 @@ from relay.store.sending import SendingTransaction
 from relay.store.sent import META, NewTransaction, Repeated
 
 DAY = 86_400
-_SPARE_GAS = 50_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,15 +76,13 @@ class MetaTransactions:
         self._require_nonce(meta)
         self._require_signature(meta, meta_hash)
         found = self._simulation.execute(meta, meta_hash, self._signer.address, self._caps.limit)
-        # What is refunded at the end, at most a fifth, is needed on the way; the rest is for changes meanwhile.
-        gas_limit = min(self._caps.limit, found.gas_used * 3 // 2 + _SPARE_GAS)
         new = NewTransaction(
             purpose=META,
             subject=meta.identity,
             recipient=meta.identity,
             data=meta.execution(),
             value=0,
-            gas_limit=gas_limit,
+            gas_limit=found.gas_limit,
             cost=0,
             meta_hash=meta_hash,
             meta_nonce=meta.nonce if meta.is_ordered else None,
@@ -95,10 +92,10 @@ class MetaTransactions:
         def check(transaction: SendingTransaction, _: NewTransaction) -> None:
             now = self._clock()
             at_stake = transaction.gas_at_stake(meta.identity, now - now % DAY)
-            if at_stake + gas_limit > self._caps.lost_in_a_day:
+            if at_stake + found.gas_limit > self._caps.lost_in_a_day:
                 raise CapReached(
                     f"meta-transactions of {to_checksum(meta.identity)} have lost {at_stake} gas today, or may "
-                    f"lose it yet; with {gas_limit} more that is above the cap of {self._caps.lost_in_a_day}"
+                    f"lose it yet; with {found.gas_limit} more that is above the cap of {self._caps.lost_in_a_day}"
                 )
 
         try:

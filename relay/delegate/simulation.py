@@ -27,15 +27,16 @@ MOST_BEFORE = 20
 """So many waiting transactions of an identity are executed before the one in question: blocks have a gas limit."""
 
 _CALL = 0
+_SPARE_GAS = 50_000
 _MOST_DEBT = 2**64 - 1
 """What can be moved at once in a currency network, and so be claimed."""
 
 
 @dataclass(frozen=True, slots=True)
 class Expected:
-    """What an execution would use and leave: gas, and events of currency networks (of no block yet)."""
+    """What an execution needs and leaves: a gas limit, and events of currency networks (of no block yet)."""
 
-    gas_used: int
+    gas_limit: int
     events: tuple[Event, ...] = ()
 
 
@@ -48,7 +49,7 @@ class Simulation:
         self._store = store
 
     def execute(self, meta: MetaTransaction, meta_hash: bytes, delegate: Address, gas_limit: int) -> Expected:
-        """Return what the execution of a meta-transaction by a delegate would use and leave.
+        """Return what the execution of a meta-transaction by a delegate needs and leaves.
 
         Raises:
             Refused: if it would revert, the call inside would fail, its fee could not be booked, or it would
@@ -79,7 +80,26 @@ class Simulation:
                 "the fee of the meta-transaction cannot be booked as a debt in "
                 f"{to_checksum(meta.currency_network_of_fees)}"
             )
-        return Expected(found.gas_used, left)
+        needed = self._gas_needed(meta, meta_hash, delegate, found.gas_used, before, gas_limit)
+        return Expected(needed, left)
+
+    def _gas_needed(
+        self,
+        meta: MetaTransaction,
+        meta_hash: bytes,
+        delegate: Address,
+        gas_used: int,
+        before: Sequence[tuple[Address, Call]],
+        gas_limit: int,
+    ) -> int:
+        """Return a gas limit that is enough, ``gas_limit`` at most, having tried it out."""
+        # What is refunded at the end, at most a fifth, is needed on the way; the rest is for changes meanwhile. The
+        # contract demands that what its owner allows to be used is there.
+        needed = max(gas_used * 3 // 2, meta.gas_limit * 64 // 63) + _SPARE_GAS
+        if needed >= gas_limit:
+            return gas_limit
+        *_, found = self._node.simulate([*before, (delegate, Call(meta.identity, meta.execution(), 0, needed))])
+        return needed if execution_status(found.logs, meta.identity, meta_hash) else gas_limit
 
     def expect(self, sender: Address, call: Call) -> tuple[Event, ...]:
         """Return the events that a user's transaction would leave; none if that cannot be told."""

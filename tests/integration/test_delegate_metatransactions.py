@@ -120,13 +120,15 @@ def test_a_deployment_that_is_at_fault_is_refused_for_no_gas(relay: Delegating, 
     assert spent(relay) == before
 
 
+@pytest.mark.parametrize("gas_limit", [0, 600_000, 850_000])
 @pytest.mark.parametrize("ordered", [True, False], ids=["ordered", "random"])
 def test_a_meta_transaction_is_executed_and_its_events_are_the_identitys(
-    relay: Delegating, bo: Wallet, ordered: bool
+    relay: Delegating, bo: Wallet, ordered: bool, gas_limit: int
 ) -> None:
     wallet, network = new_wallet(relay), relay.world.network
     nonce = relay.ask(f"identities/{wallet.address}")["nextNonce"]
-    meta = wallet.meta(network.address, offer(network, bo), **({"nonce": nonce} if ordered else {}))
+    changed = {"gas_limit": gas_limit} | ({"nonce": nonce} if ordered else {})
+    meta = wallet.meta(network.address, offer(network, bo), **changed)
     status, envelope = relay_meta(relay, meta)
     assert status == 200, envelope
     receipt = relay.world.w3.eth.wait_for_transaction_receipt(envelope, timeout=10)
@@ -182,6 +184,11 @@ def test_a_call_that_would_fail_is_refused_with_the_contracts_reason(relay: Dele
     transfer = network.encode_abi("transfer", [10, 1, [ada.address, to_checksum(bytes([8]) * 20)], b""])
     refused(relay, ada.meta(network.address, transfer), "the call of the meta-transaction would fail")
     refused(relay, ada.meta(network.address, value=5), "the call of the meta-transaction would fail")
+
+
+def test_more_gas_than_is_allowed_is_refused(relay: Delegating, ada: Wallet, bo: Wallet) -> None:
+    network = relay.world.network
+    refused(relay, ada.meta(network.address, offer(network, bo), gas_limit=1_000_001), "would revert")
 
 
 def test_a_call_that_burns_gas_is_refused(relay: Delegating, ada: Wallet, world: World) -> None:

@@ -58,7 +58,7 @@ def simulation(world: World) -> Iterator[Simulation]:
 
 
 def execute(simulation: Simulation, meta: MetaTransaction) -> int:
-    return simulation.execute(meta, meta.hash, bytes([5]) * 20, LIMIT).gas_used
+    return simulation.execute(meta, meta.hash, bytes([5]) * 20, LIMIT).gas_limit
 
 
 def test_without_simulation_what_would_succeed_is_let_pass_with_the_whole_limit(
