@@ -93,8 +93,8 @@ class Simulation:
         gas_limit: int,
     ) -> int:
         """Return a gas limit that is enough, ``gas_limit`` at most, having tried it out."""
-        # What is refunded at the end, at most a fifth, is needed on the way; the rest is for changes meanwhile. The
-        # contract demands that what its owner allows to be used is there.
+        # What is refunded at the end, at most a fifth, is needed on the way; the rest is for changes meanwhile.
+        # The contract demands that what its owner allows to be used is there.
         needed = max(gas_used * 3 // 2, meta.gas_limit * 64 // 63) + _SPARE_GAS
         if needed >= gas_limit:
             return gas_limit
