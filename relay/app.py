@@ -19,7 +19,7 @@ from relay.chain.heads import HeadWatcher
 from relay.chain.network import read_network
 from relay.chain.nodes import Nodes, NodeState
 from relay.chain.registry import registered_networks
-from relay.chain.relaying import Relaying
+from relay.chain.signing import SigningKey, load_key
 from relay.index.display import Display
 from relay.index.finality import FinalityRule
 from relay.index.indexer import Indexer, Options
@@ -27,6 +27,7 @@ from relay.index.service import LONGEST_RETRY_SECONDS, IndexService
 from relay.index.verify import Contents, Difference, Verifier
 from relay.index.wanted import WantedNetworks
 from relay.model import NetworkInfo
+from relay.outgoing import build_outgoing
 from relay.settings import GasPriceMethod, RestSettings, Settings, WatchedAddresses, find_addresses
 from relay.store.connection import Connection, Pool, connect
 from relay.store.migrate import migrate, require_current
@@ -226,24 +227,40 @@ def process_name() -> str:
     return f"{socket.gethostname()}:{os.getpid()}"
 
 
-def build_api(settings: Settings, node: Nodes, chain_id: int) -> Flask:
-    """Return the REST API over graphs that follow the database from now on."""
+def load_account(settings: Settings, chain_id: int) -> SigningKey | None:
+    """Return the key that the relay sends with, None if it sends nothing of its own; raises KeystoreFault."""
+    is_needed = settings.delegate.enable or settings.faucet.enable
+    if settings.account is None or not is_needed:
+        return None
+    return load_key(settings.account.keystore_path, settings.account.keystore_password_path, chain_id)
+
+
+def build_api(settings: Settings, node: Nodes, chain_id: int, key: SigningKey | None = None) -> Flask:
+    """Return the REST API over graphs that follow the database from now on; ``key`` is `load_account`'s."""
     pool = Pool(settings.database.url, settings.database.pool_size, settings.database.wait_seconds)
     networks = Networks()
     board = FollowerBoard(settings.database.url, process_name())
     Follower(StateReader(pool), networks, lambda: FeedListener(settings.database.url), board=board).start()
+    outgoing = build_outgoing(settings, node, chain_id, key, pool, now)
+    outgoing.start()
     pricing = settings.relay.gas_price_computation
     is_fixed = pricing.method is GasPriceMethod.FIXED
     services = Services(
         networks=networks,
         events=EventReader(pool),
         node=node,
-        relaying=Relaying(node, chain_id) if settings.tx_relay.enable else None,
+        relaying=outgoing.relaying,
         estimate_gas=estimate_gas,
         gas_price=(lambda: pricing.gas_price) if is_fixed else node.gas_price,
         clock=now,
         search_until=lambda: time.monotonic() + SEARCH_SECONDS,
         version=__version__,
+        meta_transactions=outgoing.meta_transactions,
+        identities=outgoing.identities,
+        faucet=outgoing.faucet,
+        deploys_identities=settings.delegate.enable_deploy_identity,
+        statuses=outgoing.statuses,
+        expected_events=outgoing.expected_events,
     )
     return create_app(services, max_body_bytes=settings.rest.max_body_bytes)
 

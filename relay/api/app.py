@@ -1,5 +1,6 @@
 """The application factory, and the table of all routes."""
 
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -12,7 +13,7 @@ from werkzeug.routing import BaseConverter
 from relay.addresses import Address, MalformedAddress, parse_address, to_checksum
 from relay.api import request_id
 from relay.api.errors import RETRY_SECONDS, answer_error
-from relay.api.resources import events, networks, paths, transactions, trustlines
+from relay.api.resources import delegation, events, networks, paths, transactions, trustlines
 from relay.api.resources.base import ApiResource
 from relay.api.services import Services
 
@@ -21,6 +22,7 @@ PREFIX = "/api/v1"
 _NETWORK = "/networks/<address:network>"
 _NETWORK_USER = f"{_NETWORK}/users/<address:user>"
 _USER = "/users/<address:user>"
+_IDENTITY = "/identities/<address:identity>"
 
 ROUTES: dict[type[ApiResource], tuple[str, ...]] = {
     transactions.Version: ("/version",),
@@ -43,8 +45,32 @@ ROUTES: dict[type[ApiResource], tuple[str, ...]] = {
     transactions.TransactionInfo: (f"{_USER}/tx-infos", f"{_USER}/txinfos"),
     transactions.BlockNumber: ("/blocknumber",),
     transactions.Relay: ("/relay",),
+    delegation.TransactionStatus: ("/transactions/<hash:transaction_hash>/status",),
+    delegation.Factories: ("/factories",),
+    delegation.IdentityList: ("/identities",),
+    delegation.IdentityDetails: (_IDENTITY,),
+    delegation.MetaTransactionStatus: (f"{_IDENTITY}/meta-transactions/<hash:meta_hash>/status",),
+    delegation.MetaTransactionFees: ("/meta-transaction-fees",),
+    delegation.RelayMetaTransaction: ("/relay-meta-transaction",),
+    delegation.RequestEther: ("/request-ether",),
 }
 """Every resource and its URLs below the prefix; a slash at the end is accepted everywhere."""
+
+
+_PARTS: dict[type[ApiResource], str] = {
+    transactions.Relay: "relaying",
+    delegation.TransactionStatus: "statuses",
+    delegation.Factories: "identities",
+    delegation.IdentityList: "identities",
+    delegation.IdentityDetails: "identities",
+    delegation.MetaTransactionStatus: "meta_transactions",
+    delegation.MetaTransactionFees: "meta_transactions",
+    delegation.RelayMetaTransaction: "meta_transactions",
+    delegation.RequestEther: "faucet",
+}
+"""The services without which a resource is not there at all."""
+
+_HASH = re.compile(r"0x[0-9a-fA-F]{64}")
 
 
 def create_app(services: Services, *, max_body_bytes: int) -> Flask:
@@ -53,10 +79,11 @@ def create_app(services: Services, *, max_body_bytes: int) -> Flask:
     app.config["MAX_CONTENT_LENGTH"] = max_body_bytes
     app.url_map.strict_slashes = False
     app.url_map.converters["address"] = _AddressConverter
+    app.url_map.converters["hash"] = _HashConverter
     app.register_error_handler(Exception, answer_error)
     api = _JsonApi(app, prefix=PREFIX)
     for resource, urls in ROUTES.items():
-        if resource is transactions.Relay and services.relaying is None:
+        if _is_switched_off(resource, services):
             continue
         api.add_resource(resource, *urls, resource_class_args=(services,))
 
@@ -82,6 +109,24 @@ def create_app(services: Services, *, max_body_bytes: int) -> Flask:
         return response
 
     return app
+
+
+def _is_switched_off(resource: type[ApiResource], services: Services) -> bool:
+    part = _PARTS.get(resource)
+    is_undeployed = resource is delegation.IdentityList and not services.deploys_identities
+    return is_undeployed or (part is not None and getattr(services, part) is None)
+
+
+class _HashConverter(BaseConverter):
+    """A 32-byte hash in a URL; what is none is not found."""
+
+    def to_python(self, value: str) -> bytes:
+        if _HASH.fullmatch(value) is None:
+            raise NotFound("not a hash: expected 0x followed by 64 hexadecimal digits, in the URL")
+        return bytes.fromhex(value[2:])
+
+    def to_url(self, value: Any) -> str:
+        return f"0x{value.hex()}"
 
 
 class _AddressConverter(BaseConverter):

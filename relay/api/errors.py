@@ -6,18 +6,21 @@ import orjson
 from flask import Response
 from werkzeug.exceptions import (
     BadGateway,
+    BadRequest,
     HTTPException,
     InternalServerError,
     MethodNotAllowed,
     NotFound,
     RequestEntityTooLarge,
     ServiceUnavailable,
+    TooManyRequests,
     UnprocessableEntity,
 )
 
 from relay.addresses import to_checksum
 from relay.api.request_id import current_request_id
 from relay.chain.errors import ChainError, MalformedTransaction, NodeUnreachable, WrongChain
+from relay.delegate.errors import CapReached, Overloaded, Refused
 from relay.store.errors import StoreError
 from relay.sync.networks import UnknownNetwork
 
@@ -62,6 +65,12 @@ def _as_http(error: Exception) -> HTTPException:
             return BadGateway("the node gave no usable answer")
         case StoreError():
             return ServiceUnavailable("the database cannot be reached at the moment", retry_after=RETRY_SECONDS)
+        case Refused():
+            return BadRequest(str(error))
+        case CapReached():
+            return TooManyRequests(str(error))
+        case Overloaded():
+            return ServiceUnavailable(str(error), retry_after=RETRY_SECONDS)
         case _:
             return InternalServerError()
 

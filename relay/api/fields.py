@@ -10,8 +10,10 @@ from marshmallow import ValidationError, fields
 from relay.addresses import Address, MalformedAddress, parse_address, to_checksum
 
 MAX_UINT64 = 2**64 - 1
+MAX_UINT256 = 2**256 - 1
 
-_DIGITS = re.compile(r"[0-9]{1,20}")
+_DIGITS = re.compile(r"[0-9]{1,78}")
+_POWERS: dict[int, str] = {MAX_UINT64: "2^64 - 1", MAX_UINT256: "2^256 - 1"}
 _HEX = re.compile(r"0x(?:[0-9a-fA-F]{2})*")
 
 
@@ -46,10 +48,20 @@ class HexField(fields.Field[bytes]):
     }
 
 
+class HashField(HexField):
+    """32 bytes."""
+
+    def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> bytes:
+        decoded = super()._deserialize(value, attr, data, **kwargs)
+        if len(decoded) != 32:
+            raise ValidationError("expected 0x followed by 64 hexadecimal digits")
+        return decoded
+
+
 class WholeNumber(fields.Field[int]):
     """An int inside; read from a JSON number or a string of decimal digits, written as a number.
 
-    What is read lies from ``lowest`` to ``highest``, at most 0 to 2^64 - 1.
+    What is read lies from ``lowest`` to ``highest``, by default from 0 to 2^64 - 1.
     """
 
     def __init__(self, *, lowest: int = 0, highest: int = MAX_UINT64, **options: Any) -> None:
@@ -69,7 +81,7 @@ class WholeNumber(fields.Field[int]):
         return number
 
     def _malformed(self) -> ValidationError:
-        highest = "2^64 - 1" if self.highest == MAX_UINT64 else self.highest
+        highest = _POWERS.get(self.highest, self.highest)
         return self.make_error("malformed", lowest=self.lowest, highest=highest)
 
     default_error_messages = {  # noqa: RUF012 - the form marshmallow reads

@@ -1,13 +1,17 @@
 """What the API is built from: the parts that the composition root hands in."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
 from graph.transfer import Transfer
 from graph.trustline import Trustline
 from relay.addresses import Address
-from relay.model import Block, Event, NetworkInfo
+from relay.delegate.faucet import Faucet
+from relay.delegate.identities import Identities
+from relay.delegate.metatransactions import MetaTransactions
+from relay.delegate.statuses import Statuses
+from relay.model import Block, Event, EventType, NetworkInfo
 from relay.store.reading import EventFilter
 from relay.sync.networks import Networks
 
@@ -17,6 +21,15 @@ class EventSource(Protocol):
 
     def events(self, wanted: EventFilter) -> list[Event]:
         """Return the matching events in the order of the chain; raises StoreError."""
+
+
+class ExpectedSource(Protocol):
+    """Lists events of transactions in no block yet; `relay.store.expected.ExpectedEvents` is one."""
+
+    def events(
+        self, types: Sequence[EventType], network: Address | None = None, user: Address | None = None
+    ) -> list[Event]:
+        """Return the matching events, oldest first; raises StoreError."""
 
 
 class NodeView(Protocol):
@@ -76,6 +89,10 @@ class Services:
         clock: the time in Unix seconds.
         search_until: when a search that begins now is to give in, in seconds of ``time.monotonic``; 0 for never.
         version: the relay's version.
+        meta_transactions, identities, faucet: what is paid by the relay; each None where it is switched off.
+        deploys_identities: whether new identities are made.
+        statuses: what became of transactions.
+        expected_events: the events of transactions in no block yet; None where nothing is remembered.
 
     """
 
@@ -88,3 +105,9 @@ class Services:
     clock: Callable[[], int]
     search_until: Callable[[], float]
     version: str
+    meta_transactions: MetaTransactions | None = None
+    identities: Identities | None = None
+    faucet: Faucet | None = None
+    deploys_identities: bool = False
+    statuses: Statuses | None = None
+    expected_events: ExpectedSource | None = None

@@ -45,6 +45,7 @@ class ParsedTransaction:
     value: int
     gas_limit: int
     max_gas_price: int
+    data: bytes = b""
 
 
 def parse_raw_transaction(text: str, chain_id: int) -> ParsedTransaction:
@@ -77,6 +78,7 @@ def parse_raw_transaction(text: str, chain_id: int) -> ParsedTransaction:
         value=fields["value"],
         gas_limit=fields["gas"],
         max_gas_price=fields["maxFeePerGas" if "maxFeePerGas" in fields else "gasPrice"],
+        data=bytes(HexBytes(fields["data"])),
     )
 
 

@@ -13,7 +13,7 @@ from rich.console import Console
 
 from relay.console.bars import AboveBars, terminal
 from relay.logs import configure_logging
-from relay.settings import Settings, load
+from relay.settings import Settings, load, without_account
 from relay.supervisor import end_with_parent
 
 logger = logging.getLogger("relay")
@@ -52,6 +52,8 @@ def tell_not_served(settings: Settings) -> None:
     """Log what is configured, but not served by this version."""
     for part in settings.not_yet_served:
         logger.warning("[%s] is configured, but not served by this version", part)
+    for part in without_account(settings):
+        logger.warning("[%s] is configured, but not served: without [account] there is no key to send from", part)
 
 
 def console_of(options: argparse.Namespace) -> Console | None:

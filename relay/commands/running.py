@@ -64,11 +64,12 @@ def serve_api(options: argparse.Namespace) -> int:
     app.require_schema(settings)
     node = app.open_node(settings)
     chain_id = node.chain_id()
+    key = app.load_account(settings, chain_id)
 
     def say_ready() -> None:
         logger.info("serving http://%s/api/v1", settings.rest.bind)
 
-    serve(lambda: app.build_api(settings, node, chain_id), settings.rest, when_ready=say_ready)
+    serve(lambda: app.build_api(settings, node, chain_id, key), settings.rest, when_ready=say_ready)
     return 0
 
 

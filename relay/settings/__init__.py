@@ -13,7 +13,9 @@ from relay.settings.model import (
     AccountSettings,
     DatabaseSettings,
     DelegateFee,
+    DelegateGasPriceMethod,
     DelegateSettings,
+    FaucetSettings,
     GasPriceMethod,
     GasPriceSettings,
     IndexSettings,
@@ -24,6 +26,7 @@ from relay.settings.model import (
     RelaySettings,
     RestSettings,
     Settings,
+    without_account,
 )
 
 __all__ = [
@@ -31,7 +34,9 @@ __all__ = [
     "Addresses",
     "DatabaseSettings",
     "DelegateFee",
+    "DelegateGasPriceMethod",
     "DelegateSettings",
+    "FaucetSettings",
     "GasPriceMethod",
     "GasPriceSettings",
     "IndexSettings",
@@ -50,4 +55,5 @@ __all__ = [
     "load",
     "load_addresses",
     "read_addresses",
+    "without_account",
 ]

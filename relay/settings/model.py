@@ -212,9 +212,10 @@ class LoggingTable(Table):
 
 @dataclass(frozen=True, slots=True)
 class TxRelaySettings:
-    """[tx_relay]: whether POST /relay hands transactions to the node."""
+    """[tx_relay]: whether POST /relay hands transactions to the node, and for how many hours it does so again."""
 
     enable: bool = key(Switch(), True)
+    remember_hours: int = key(WholeNumber(1, 8760), 72)
 
 
 @dataclass(frozen=True, slots=True)
@@ -233,9 +234,22 @@ class MessagingSettings:
 
 @dataclass(frozen=True, slots=True)
 class FaucetSettings:
-    """[faucet]."""
+    """[faucet]: gifts of ether, all amounts in wei, days by UTC.
+
+    ``enough`` is the balance from which on nothing is given; ``per_day`` includes what the gas may cost.
+    """
 
     enable: bool = key(Switch(), False)
+    amount: int = key(WholeNumber(1), 10**16)
+    enough: int = key(WholeNumber(1), 5 * 10**15)
+    per_address_and_day: int = key(WholeNumber(1), 5 * 10**16)
+    per_day: int = key(WholeNumber(1), 10**18)
+
+    def faults(self) -> Iterator[tuple[str, str]]:
+        """A cap that is below one gift would stop the faucet unseen."""
+        for name in ("per_address_and_day", "per_day"):
+            if getattr(self, name) < self.amount:
+                yield name, "must not be below amount"
 
 
 @dataclass(frozen=True, slots=True)
@@ -263,7 +277,12 @@ class DelegateFee:
 
 @dataclass(frozen=True, slots=True)
 class DelegateSettings:
-    """[delegate]: gas prices in wei."""
+    """[delegate]: gas prices in wei.
+
+    No more than ``max_in_flight`` transactions are in the node's hands and ``max_waiting`` on their way in all;
+    one that blocks pass over for ``replace_after_seconds`` is replaced. ``max_lost_gas_per_day`` is an identity's,
+    ``max_identities_per_day`` counts for all users together, days by UTC.
+    """
 
     enable: bool = key(Switch(), False, implied=True)
     enable_deploy_identity: bool = key(Switch(), True)
@@ -272,7 +291,12 @@ class DelegateSettings:
     gas_price: int | None = key(WholeNumber(), None)
     min_gas_price: int | None = key(WholeNumber(), None)
     max_gas_price: int | None = key(WholeNumber(), None)
+    max_identities_per_day: int = key(WholeNumber(1, 2**62), 1000)
     max_gas_limit: int = key(WholeNumber(1), 1_000_000)
+    max_lost_gas_per_day: int = key(WholeNumber(1, 2**62), 50_000_000)
+    max_in_flight: int = key(WholeNumber(1, 10_000), 64)
+    max_waiting: int = key(WholeNumber(1, 1_000_000), 2000)
+    replace_after_seconds: int = key(WholeNumber(1, 86_400), 30)
 
     def faults(self) -> Iterator[tuple[str, str]]:
         """Each method needs its own prices and refuses the others'."""
@@ -331,13 +355,16 @@ class Settings:
         switched_on = {
             "exchange": self.exchange.enable,
             "messaging": self.messaging.enable,
-            "faucet": self.faucet.enable,
             "push_notification": self.push_notification.enable,
-            "delegate": self.delegate.enable,
-            "account": self.account is not None,
             "sentry": self.sentry is not None,
         }
         return tuple(name for name, is_on in switched_on.items() if is_on)
+
+
+def without_account(settings: Settings) -> tuple[str, ...]:
+    """Return the sections that are switched on but cannot be served, as there is no [account] to send from."""
+    needing = {"faucet": settings.faucet.enable, "delegate": settings.delegate.enable}
+    return tuple(name for name, is_on in needing.items() if is_on and settings.account is None)
 
 
 def section_names() -> tuple[str, ...]:

@@ -56,6 +56,7 @@ def test_a_signed_transaction_is_read(kind: str, prefix: str) -> None:
         value=7,
         gas_limit=90_000,
         max_gas_price=9,
+        data=b"\x00\x01" * 30,
     )
 
 

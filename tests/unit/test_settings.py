@@ -11,7 +11,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from relay.settings import Settings, SettingsError, build, environment_variables, load
+from relay.settings import Settings, SettingsError, build, environment_variables, load, without_account
 from relay.settings.model import DICT_CONFIG_KEYS, section_names
 from relay.settings.predecessor import RENAMED, SECTIONS
 from relay.settings.reading import Seconds, Switch, Table, WholeNumber, keys
@@ -196,9 +196,22 @@ def test_what_is_switched_on_but_not_served_is_listed() -> None:
         "exchange": {},
         "faucet": {},
         "messaging": {"enable": False},
-        "delegate": {"enable": True},
     }
-    assert build(table, FOLDER).not_yet_served == ("exchange", "delegate")
+    assert build(table, FOLDER).not_yet_served == ("exchange",)
+
+
+def test_what_sends_transactions_needs_an_account() -> None:
+    assert without_account(build({}, FOLDER)) == ()
+    table: dict[str, Any] = {"faucet": {"enable": True}, "delegate": {}}
+    assert without_account(build(table, FOLDER)) == ("faucet", "delegate")
+    table["account"] = {"keystore_path": "key.json", "keystore_password_path": "password.txt"}
+    assert without_account(build(table, FOLDER)) == ()
+
+
+@pytest.mark.parametrize("cap", ["per_address_and_day", "per_day"])
+def test_a_cap_of_the_faucet_below_one_gift_is_refused(cap: str) -> None:
+    with pytest.raises(SettingsError, match=cap):
+        build({"faucet": {"amount": 10, cap: 9}}, FOLDER)
 
 
 # What does not fit

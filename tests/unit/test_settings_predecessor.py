@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from relay.settings import DelegateFee, SettingsError, build, load
+from relay.settings import DelegateFee, SettingsError, build, load, without_account
 
 DATA = Path(__file__).parent / "data"
 FOLDER = Path("/etc/relay")
@@ -26,7 +26,7 @@ def test_the_file_of_the_last_release() -> None:
     assert settings.index.poll_seconds == 2
     assert settings.tx_relay.enable
     assert settings.delegate.fees == (DelegateFee(),)
-    assert settings.not_yet_served == ("exchange", "messaging", "delegate")
+    assert settings.not_yet_served == ("exchange", "messaging")
     assert settings.database.url == "", "Postgres by libpq's variables, as before"
     assert settings.remarks == ()
 
@@ -61,12 +61,10 @@ def test_a_file_that_uses_every_key() -> None:
     assert settings.not_yet_served == (
         "exchange",
         "messaging",
-        "faucet",
         "push_notification",
-        "delegate",
-        "account",
         "sentry",
     )
+    assert without_account(settings) == ()
 
 
 def test_a_uri_decides_over_host_and_port() -> None:

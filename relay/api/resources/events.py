@@ -45,8 +45,12 @@ class _EventResource(ApiResource):
         block = self.services.networks.block
         head = 0 if block is None else block.number
         types = DEFAULT_TYPES if question.type is None else (EventType(question.type),)
+        # First what waits: what comes into a block in between is then found there.
+        expected = [] if (source := self.services.expected_events) is None else source.events(types, network, user)
         events = self.services.events.events(EventFilter(types, network, user, question.from_block))
-        return [_event(event, head, user) for event in events]
+        mined = {event.transaction_hash for event in events}
+        sent = [_event(event, None, user) for event in expected if event.transaction_hash not in mined]
+        return [_event(event, head, user) for event in events] + sent
 
 
 class NetworkEvents(_EventResource):
@@ -81,14 +85,15 @@ class UserEvents(_EventResource):
         return self.list_events(question, user=user)
 
 
-def _event(event: Event, head: int, user: Address | None) -> dict[str, Any]:
+def _event(event: Event, head: int | None, user: Address | None) -> dict[str, Any]:
+    """Return an event as it is answered; without ``head`` one that is in no block yet."""
     answer: dict[str, Any] = {
         "network_address": event.network,
         "block_number": event.block_number,
         "block_hash": event.block_hash,
         "timestamp": event.timestamp,
         "type": event.type.value,
-        "status": "confirmed" if head - event.block_number >= CONFIRMED_DEPTH else "pending",
+        "status": _status(event, head),
         "transaction_hash": event.transaction_hash,
         "log_index": event.log_index,
     }
@@ -103,6 +108,12 @@ def _event(event: Event, head: int, user: Address | None) -> dict[str, Any]:
         answer["counter_party"] = event.receiver if is_sender else event.sender
         answer["direction"] = "sent" if is_sender else "received"
     return answer | _particulars(event)
+
+
+def _status(event: Event, head: int | None) -> str:
+    if head is None:
+        return "sent"
+    return "confirmed" if head - event.block_number >= CONFIRMED_DEPTH else "pending"
 
 
 def _particulars(event: Event) -> dict[str, Any]:

@@ -1,0 +1,202 @@
+"""Trying a transaction out on the node's pending state, before it costs anything.
+
+With eth_simulateV1 the node tells the logs as well: that of a meta-transaction's own success, that of the fee, and
+those that become the events expected of it. Older nodes are asked by eth_call whether the execution, and the call
+inside of it, would revert; the events are then those that can be read off the call.
+"""
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from relay.addresses import Address, to_checksum
+from relay.chain import events
+from relay.chain.errors import ChainError, NodeMisbehaved, NodeRefused
+from relay.chain.identity import MetaTransaction, execution_status, fee_paid
+from relay.chain.sending import Execution, RawLog, Sending, Unsupported, revert_reason
+from relay.chain.signing import Call
+from relay.chain.wire import Log
+from relay.delegate.calldata import read_events
+from relay.delegate.errors import Refused, UnknownIdentity
+from relay.model import Event, EventType
+from relay.store.sending import Sendings
+
+logger = logging.getLogger(__name__)
+
+MOST_BEFORE = 20
+"""So many waiting transactions of an identity are executed before the one in question: blocks have a gas limit."""
+
+_CALL = 0
+_SPARE_GAS = 50_000
+_MOST_DEBT = 2**64 - 1
+"""What can be moved at once in a currency network, and so be claimed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Expected:
+    """What an execution needs and leaves: a gas limit, and events of currency networks (of no block yet)."""
+
+    gas_limit: int
+    events: tuple[Event, ...] = ()
+
+
+class Simulation:
+    """Tries transactions out."""
+
+    def __init__(self, node: Sending, store: Sendings | None = None) -> None:
+        """``store`` knows what else is on its way to identities."""
+        self._node = node
+        self._store = store
+
+    def execute(self, meta: MetaTransaction, meta_hash: bytes, delegate: Address, gas_limit: int) -> Expected:
+        """Return what the execution of a meta-transaction by a delegate needs and leaves.
+
+        Raises:
+            Refused: if it would revert, the call inside would fail, its fee could not be booked, or it would
+                use more gas than ``gas_limit``.
+            ChainError, StoreError: if node or database fail.
+
+        """
+        execution = Call(meta.identity, meta.execution(), 0, gas_limit)
+        before = self._before(meta.identity, delegate)
+        try:
+            *_, found = self._node.simulate([*before, (delegate, execution)])
+        except Unsupported:
+            return self._execute_blindly(meta, delegate, execution)
+        except NodeRefused as refusal:
+            raise Refused(f"the meta-transaction cannot be executed: {refusal.message}") from refusal
+        if not found.succeeded:
+            raise Refused(f"the execution of the meta-transaction would revert: {_words(found, gas_limit)}")
+        status = execution_status(found.logs, meta.identity, meta_hash)
+        if status is None:
+            raise UnknownIdentity(f"{to_checksum(meta.identity)} is no identity contract, or an invalid one")
+        if not status:
+            raise Refused(
+                f"the call of the meta-transaction would fail: {self._inner_reason(meta, before, gas_limit)}"
+            )
+        left = network_events(found.logs)
+        if meta.has_fee and not _is_booked(meta, fee_paid(found.logs, meta, delegate), left):
+            raise Refused(
+                "the fee of the meta-transaction cannot be booked as a debt in "
+                f"{to_checksum(meta.currency_network_of_fees)}"
+            )
+        needed = self._gas_needed(meta, meta_hash, delegate, found.gas_used, before, gas_limit)
+        return Expected(needed, left)
+
+    def _gas_needed(
+        self,
+        meta: MetaTransaction,
+        meta_hash: bytes,
+        delegate: Address,
+        gas_used: int,
+        before: Sequence[tuple[Address, Call]],
+        gas_limit: int,
+    ) -> int:
+        """Return a gas limit that is enough, ``gas_limit`` at most, having tried it out."""
+        # What is refunded at the end, at most a fifth, is needed on the way; the rest is for changes meanwhile.
+        # The contract demands that what its owner allows to be used is there.
+        needed = max(gas_used * 3 // 2, meta.gas_limit * 64 // 63) + _SPARE_GAS
+        if needed >= gas_limit:
+            return gas_limit
+        *_, found = self._node.simulate([*before, (delegate, Call(meta.identity, meta.execution(), 0, needed))])
+        return needed if execution_status(found.logs, meta.identity, meta_hash) else gas_limit
+
+    def expect(self, sender: Address, call: Call) -> tuple[Event, ...]:
+        """Return the events that a user's transaction would leave; none if that cannot be told."""
+        try:
+            (found,) = self._node.simulate([(sender, call)])
+        except Unsupported:
+            return self._expect_blindly(sender, call)
+        except ChainError as error:
+            logger.debug("what a relayed transaction will leave is not known: %s", error)
+            return ()
+        return network_events(found.logs) if found.succeeded else ()
+
+    def _expect_blindly(self, sender: Address, call: Call) -> tuple[Event, ...]:
+        expected = read_events(sender, call)
+        if expected:
+            try:
+                self._node.call(sender, call)
+            except ChainError:
+                return ()
+        return expected
+
+    def _before(self, identity: Address, delegate: Address) -> list[tuple[Address, Call]]:
+        """Return the executions on their way, some of which the pending state has: those then change nothing."""
+        waiting = [] if self._store is None else self._store.waiting_for(identity)[-MOST_BEFORE:]
+        return [(delegate, Call(one.recipient, one.data, 0, one.gas_limit)) for one in waiting]
+
+    def _inner_reason(self, meta: MetaTransaction, before: Sequence[tuple[Address, Call]], gas_limit: int) -> str:
+        """Return why the call inside fails, by calling the same as the identity does."""
+        if meta.operation_type != _CALL:
+            return "no reason can be told"
+        inner = Call(meta.to, meta.data, meta.value, gas_limit)
+        try:
+            *_, found = self._node.simulate([*before, (meta.identity, inner)])
+        except (Unsupported, NodeRefused) as refusal:
+            return str(getattr(refusal, "message", "")) or "no reason was given"
+        return "it used up its gas" if found.succeeded else _words(found, gas_limit)
+
+    def _execute_blindly(self, meta: MetaTransaction, delegate: Address, execution: Call) -> Expected:
+        """Try what can be tried without logs; the gas is then not known, and the limit is assumed."""
+        inner = Call(meta.to, meta.data, meta.value, execution.gas)
+        tries = (
+            [(meta.identity, inner, "the call of the meta-transaction would fail")]
+            if meta.operation_type == 0
+            else []
+        )
+        if not self._before(meta.identity, delegate):
+            # Behind others its nonce is not valid yet.
+            tries.append((delegate, execution, "the execution of the meta-transaction would revert"))
+        for sender, call, fault in tries:
+            try:
+                self._node.call(sender, call)
+            except NodeRefused as refusal:
+                raise Refused(f"{fault}: {revert_reason(refusal.data) or refusal.message}") from refusal
+        return Expected(execution.gas, read_events(meta.identity, inner) if meta.operation_type == _CALL else ())
+
+
+def network_events(logs: Sequence[RawLog]) -> tuple[Event, ...]:
+    """Return those logs that are events of currency networks; whether those are served is for others to say."""
+    found = []
+    for position, log in enumerate(logs):
+        whole = Log(
+            address=log.address,
+            topics=log.topics,
+            data=log.data,
+            block_number=0,
+            block_hash=bytes(32),
+            block_timestamp=None,
+            transaction_hash=bytes(32),
+            transaction_index=0,
+            log_index=position,
+        )
+        try:
+            event = events.decode(whole, 0)
+        except NodeMisbehaved:
+            continue  # some other contract's event that shares the topic
+        if event is not None:
+            found.append(event)
+    return tuple(found)
+
+
+def _is_booked(meta: MetaTransaction, fee: int | None, left: Sequence[Event]) -> bool:
+    """Return whether a fee becomes a debt that can be claimed.
+
+    The contract takes fees of 256 bits, and one of 2^255 and more for a debt of the other side.
+    """
+    if fee is None or fee > _MOST_DEBT:
+        return False
+    debts = [
+        event.value
+        for event in left
+        if event.type is EventType.DEBT_UPDATE
+        and (event.network, event.sender) == (meta.currency_network_of_fees, meta.identity)
+    ]
+    return bool(debts) and debts[-1] is not None and debts[-1] <= _MOST_DEBT
+
+
+def _words(found: Execution, gas_limit: int) -> str:
+    if found.gas_used >= gas_limit:
+        return f"it would use more than {gas_limit} gas"
+    return found.reason or "no reason was given"

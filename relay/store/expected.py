@@ -1,0 +1,101 @@
+"""The events that waiting transactions are expected to leave."""
+
+from collections.abc import Sequence
+from typing import Literal
+
+from psycopg2.extras import execute_values
+
+from relay.addresses import Address
+from relay.model import Event, EventType, Terms
+from relay.store.connection import Cursor, Pool, Row
+
+Owner = Literal["relayed_hash", "transaction_id"]
+"""The column that says whose events they are: a user's transaction or one of the relay's own."""
+
+
+def add_expected(cursor: Cursor, owner: Owner, key: object, events: Sequence[Event], now: int) -> None:
+    """Note the events that a transaction is expected to leave."""
+    execute_values(
+        cursor,
+        f"INSERT INTO expected_events ({owner}, position, expected_at, network, type, sender, receiver, value, "
+        "given, received, rate_given, rate_received, is_frozen, extra_data) VALUES %s",
+        [(key, position, now, *_columns(event)) for position, event in enumerate(events)],
+    )
+
+
+class ExpectedEvents:
+    """Lists what is expected of transactions that the node holds and no indexed block has."""
+
+    def __init__(self, pool: Pool) -> None:
+        self._pool = pool
+
+    def events(
+        self, types: Sequence[EventType], network: Address | None = None, user: Address | None = None
+    ) -> list[Event]:
+        """Return the expected events of served networks, oldest first; raises StoreError.
+
+        They are in no block: ``block_number`` is the one after the last indexed one, ``block_hash`` zeros,
+        ``timestamp`` when they came to be expected, ``log_index`` their place among those of their transaction.
+        """
+        parameters = {"types": [kind.value for kind in types], "network": network, "user": user}
+        with self._pool.snapshot() as cursor:
+            cursor.execute(_EXPECTED, parameters)
+            return [_event_from(row) for row in cursor.fetchall()]
+
+
+_EXPECTED = """
+SELECT e.network, e.type::text, (SELECT coalesce(max(block_number), 0) + 1 FROM cursor), e.expected_at,
+       coalesce(e.relayed_hash, t.mined_hash, a.hash), e.position, e.sender, e.receiver, e.value, e.extra_data,
+       e.given, e.received, e.rate_given, e.rate_received, e.is_frozen
+FROM expected_events e
+JOIN networks n ON n.address = e.network AND n.is_served
+LEFT JOIN relayed_transactions r ON r.hash = e.relayed_hash
+LEFT JOIN signed_transactions t ON t.id = e.transaction_id
+LEFT JOIN LATERAL (
+    SELECT hash FROM signed_attempts WHERE transaction_id = t.id AND raw <> ''
+    ORDER BY created_at DESC, max_fee DESC LIMIT 1
+) a ON true
+WHERE e.type = ANY(%(types)s::event_type[])
+  AND (%(network)s::bytea IS NULL OR e.network = %(network)s)
+  AND (%(user)s::bytea IS NULL OR e.sender = %(user)s OR e.receiver = %(user)s)
+  -- What is in a block shows until that block is indexed.
+  AND CASE WHEN coalesce(r.block_number, t.block_number) IS NULL
+      THEN coalesce(r.state, t.state) = 'open' AND coalesce(r.is_held, t.is_held)
+      ELSE coalesce(r.block_number, t.block_number) > (SELECT coalesce(max(block_number), 0) FROM cursor) END
+ORDER BY e.expected_at, coalesce(t.nonce, r.nonce), e.position
+"""
+
+
+def _columns(event: Event) -> Row:
+    terms = event.terms
+    return (
+        event.network,
+        event.type.value,
+        event.sender,
+        event.receiver,
+        event.value,
+        terms and terms.given,
+        terms and terms.received,
+        terms and terms.rate_given,
+        terms and terms.rate_received,
+        None if terms is None else terms.is_frozen,
+        event.extra_data,
+    )
+
+
+def _event_from(row: Row) -> Event:
+    return Event(
+        network=row[0],
+        type=EventType(row[1]),
+        block_number=row[2],
+        block_hash=bytes(32),
+        timestamp=row[3],
+        transaction_hash=row[4],
+        transaction_index=0,
+        log_index=row[5],
+        sender=row[6],
+        receiver=row[7],
+        value=row[8],
+        extra_data=row[9],
+        terms=None if row[10] is None else Terms(*row[10:15]),
+    )
