@@ -5,9 +5,9 @@ Invariants:
 * One batch is one transaction; the cursor moves last in it. At every commit the database is what a fresh
   synchronisation up to the cursor's block would hold.
 * The headers from the final block up to the cursor are all stored, so that any reorg above it finds its way back.
-* Nothing about the chain is remembered between two steps but the size of a batch, what is final, and since when
-the
-  node is behind: a step begins from what the database says, so a crash at any line costs a batch at most.
+* Nothing about the chain is remembered between two steps but the size of a batch, what is final, since when the
+  node is behind, and the stretch that was fetched while the last one was written: a step begins from what the
+  database says, so a crash at any line costs a batch at most, and takes that stretch only where it fits there.
 * Each step ends in one of four ways: the chain extends the cursor's block; it replaces blocks up to there, by a
   shorter, equal or longer chain, and they are undone in the same transaction; nothing is new; or the two
   differ further back than a reorg may reach, and the index stops.
@@ -18,6 +18,7 @@ Networks that came later have a cursor of their own, until they reach the common
 import logging
 import time
 from collections.abc import Callable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 
 from relay.addresses import Address
@@ -69,6 +70,20 @@ class Step:
     joining: int = 0
 
 
+@dataclass(frozen=True, slots=True)
+class _Ahead:
+    """A stretch that is fetched while the one before is written, and what it was fetched for."""
+
+    networks: Sequence[Address]
+    after: bytes
+    unfinal_from: int
+    stretch: Future[Stretch]
+
+    def fits(self, networks: Sequence[Address], ancestor: CursorPosition, unfinal_from: int) -> bool:
+        """Return whether it is what would be fetched now, but perhaps for headers that are final by now."""
+        return self.networks == networks and self.after == ancestor.hash and self.unfinal_from <= unfinal_from
+
+
 class Indexer:
     """Writes the chain state of some networks with a writer that holds the lock."""
 
@@ -95,6 +110,8 @@ class Indexer:
         self._joining = Joining(
             node, writer, networks, read_network, options.first_block, options.batch_blocks, clock
         )
+        self._fetcher = ThreadPoolExecutor(1, "fetcher")
+        self._ahead: _Ahead | None = None
         self.head: Block | None = None
         self.final_number: int | None = None
 
@@ -164,19 +181,23 @@ class Indexer:
         """Undo what the chain has replaced and write the next stretch, in one transaction."""
         level = {network.info.address: network.id for network in networks if network.is_level}
         newly_final = self._finality.number(head)
-        stretch = self._fetch(list(level), ancestor, head, newly_final)
-        newly_final = min(newly_final, stretch.last.number)
-        missing = self._headers_to_keep(newly_final, final)
-        with self._writer.transaction() as transaction:
-            feed_position = transaction.next_feed_position()
-            touched = undo(transaction, ancestor.number, feed_position) if undone else set()
-            transaction.add_blocks([*missing, *stretch.blocks])
-            touched |= record(transaction, level, stretch.events)
-            transaction.prune_blocks(final, newly_final)
-            transaction.announce_blocks(
-                feed_position, ancestor.number + 1, stretch.last, ancestor.number if undone else None, len(touched)
-            )
-            transaction.set_position(stretch.last, newly_final)
+        stretch = self._next_stretch(list(level), ancestor, head, newly_final)
+        self._fetch_ahead(list(level), stretch.last, head, newly_final)
+        try:
+            newly_final = min(newly_final, stretch.last.number)
+            missing = self._headers_to_keep(newly_final, final)
+            with self._writer.transaction() as transaction:
+                feed_position = transaction.next_feed_position()
+                touched = undo(transaction, ancestor.number, feed_position) if undone else set()
+                transaction.add_blocks([*missing, *_worth_keeping(stretch, newly_final)])
+                touched |= record(transaction, level, stretch.events)
+                # Those that this stretch brings are not there without a reason.
+                transaction.prune_blocks(final, min(newly_final, ancestor.number + 1))
+                branch = ancestor.number if undone else None
+                transaction.announce_blocks(feed_position, ancestor.number + 1, stretch.last, branch, len(touched))
+                transaction.set_position(stretch.last, newly_final)
+        finally:
+            self._await_ahead()
         if undone:
             self._joining.forget_what_is_known()
         self.final_number = newly_final
@@ -248,6 +269,32 @@ class Indexer:
             transaction.add_blocks([start])
             transaction.set_position(start, start.number)
 
+    def _next_stretch(
+        self, networks: Sequence[Address], ancestor: CursorPosition, head: Block, unfinal_from: int
+    ) -> Stretch:
+        """Return the stretch after the ancestor, the one that was fetched ahead if it fits."""
+        ahead, self._ahead = self._ahead, None
+        if ahead is not None and ahead.fits(networks, ancestor, unfinal_from):
+            return ahead.stretch.result()
+        return self._fetch(networks, ancestor, head, unfinal_from)
+
+    def _fetch_ahead(self, networks: Sequence[Address], last: Block, head: Block, unfinal_from: int) -> None:
+        """Begin to fetch what follows on block ``last``, if anything does.
+
+        Whatever happens to the chain until it is used, or to the node, is the same as if it were fetched then: a
+        step looks first whether the chain still extends the cursor's block, and the next one whether it extends
+        what came of this.
+        """
+        if last.number < head.number:
+            after = CursorPosition(last.number, last.hash, last.timestamp)
+            stretch = self._fetcher.submit(self._fetch, networks, after, head, unfinal_from)
+            self._ahead = _Ahead(networks, last.hash, unfinal_from, stretch)
+
+    def _await_ahead(self) -> None:
+        """Wait until nobody else asks the node any more; whether that went well concerns who uses it."""
+        if self._ahead is not None:
+            self._ahead.stretch.exception()
+
     def _fetch(
         self, networks: Sequence[Address], ancestor: CursorPosition, head: Block, unfinal_from: int
     ) -> Stretch:
@@ -278,6 +325,16 @@ class Indexer:
     def _hash_at(self, number: int) -> bytes | None:
         block = self._node.block(number)
         return None if block is None else block.hash
+
+
+def _worth_keeping(stretch: Stretch, unfinal_from: int) -> list[Block]:
+    """Return the headers of a stretch that hold events, can be replaced, or end it."""
+    eventful = {event.block_number for event in stretch.events}
+    return [
+        block
+        for block in stretch.blocks
+        if block.number >= unfinal_from or block.number in eventful or block is stretch.last
+    ]
 
 
 def _state(transaction: WriteTransaction) -> tuple[CursorPosition, int]:
