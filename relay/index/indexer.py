@@ -163,6 +163,7 @@ class Indexer:
         ancestor = self._branching.ancestor(position, final, head)
         undone = position.number - ancestor.number
         if undone == 0 and ancestor.number >= head.number:
+            self._ahead = None
             return self._at_rest(position, final, head)
         stretch = self._advance(networks, ancestor, final, head, undone)
         joining = self._joining.step(at_rest=False) if not undone else None
@@ -182,10 +183,10 @@ class Indexer:
         level = {network.info.address: network.id for network in networks if network.is_level}
         newly_final = self._finality.number(head)
         stretch = self._next_stretch(list(level), ancestor, head, newly_final)
+        newly_final = min(newly_final, stretch.last.number)
+        missing = self._headers_to_keep(newly_final, final)
         self._fetch_ahead(list(level), stretch.last, head, newly_final)
         try:
-            newly_final = min(newly_final, stretch.last.number)
-            missing = self._headers_to_keep(newly_final, final)
             with self._writer.transaction() as transaction:
                 feed_position = transaction.next_feed_position()
                 touched = undo(transaction, ancestor.number, feed_position) if undone else set()
@@ -275,23 +276,21 @@ class Indexer:
         """Return the stretch after the ancestor, the one that was fetched ahead if it fits."""
         ahead, self._ahead = self._ahead, None
         if ahead is not None and ahead.fits(networks, ancestor, unfinal_from):
-            return ahead.stretch.result()
+            stretch = ahead.stretch.result()
+            # Writing may have taken long: had the chain left these blocks by now, they could count as final.
+            if self._hash_at(stretch.last.number) == stretch.last.hash:
+                return stretch
         return self._fetch(networks, ancestor, head, unfinal_from)
 
     def _fetch_ahead(self, networks: Sequence[Address], last: Block, head: Block, unfinal_from: int) -> None:
-        """Begin to fetch what follows on block ``last``, if anything does.
-
-        Whatever happens to the chain until it is used, or to the node, is the same as if it were fetched then: a
-        step looks first whether the chain still extends the cursor's block, and the next one whether it extends
-        what came of this.
-        """
+        """Begin to fetch what follows on block ``last``, if anything does; a fault is that of who uses it."""
         if last.number < head.number:
             after = CursorPosition(last.number, last.hash, last.timestamp)
             stretch = self._fetcher.submit(self._fetch, networks, after, head, unfinal_from)
             self._ahead = _Ahead(networks, last.hash, unfinal_from, stretch)
 
     def _await_ahead(self) -> None:
-        """Wait until nobody else asks the node any more; whether that went well concerns who uses it."""
+        """Wait until nobody else asks the node any more."""
         if self._ahead is not None:
             self._ahead.stretch.exception()
 

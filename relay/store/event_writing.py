@@ -94,17 +94,18 @@ class EventWriting:
 
         With a ``feed_position`` the events that readers have seen are kept there as withdrawn.
         """
+        last = self._newest_block_number()
         if feed_position is not None:
             self._cursor.execute(
                 f"INSERT INTO withdrawn_events (feed_position, {_EVENT_COLUMNS}, block_hash, timestamp) "
                 f"SELECT %s, {_of('e')}, b.hash, b.timestamp FROM events e "
                 "JOIN blocks b ON b.number = e.block_number JOIN networks n ON n.id = e.network_id "
-                "WHERE e.block_number > %s AND n.is_served",
-                (feed_position, number),
+                "WHERE e.block_number BETWEEN %s AND %s AND n.is_served",
+                (feed_position, number + 1, last),
             )
         self._known.clear()
-        undone = self._take_back(number)
-        self._cursor.execute("DELETE FROM blocks WHERE number > %s", (number,))
+        undone = self._take_back(number + 1, last)
+        self._cursor.execute("DELETE FROM blocks WHERE number BETWEEN %s AND %s", (number + 1, last))
         self._cursor.execute("UPDATE networks SET synced_to = %s WHERE synced_to > %s", (number, number))
         return undone
 
@@ -114,11 +115,22 @@ class EventWriting:
         for table in ("events", "trustlines", "debts"):
             self._cursor.execute(f"DELETE FROM {table} WHERE network_id = %s", (network_id,))
 
-    def _take_back(self, number: int) -> Undone:
+    def _newest_block_number(self) -> int:
+        """Return the highest number of a stored block.
+
+        Ranges of blocks are bounded on both sides, for the planner knows little of those that have just come and
+        takes "all above" for many.
+        """
+        self._cursor.execute("SELECT coalesce(max(number), 0) FROM blocks")
+        row = self._cursor.fetchone()
+        assert row is not None
+        return int(row[0])
+
+    def _take_back(self, first: int, last: int) -> Undone:
         self._cursor.execute(
-            "DELETE FROM events e USING networks n WHERE e.network_id = n.id AND e.block_number > %s "
+            "DELETE FROM events e USING networks n WHERE e.network_id = n.id AND e.block_number BETWEEN %s AND %s "
             "RETURNING e.network_id, e.type::text, e.sender, e.receiver",
-            (number,),
+            (first, last),
         )
         trustlines: set[PairKey] = set()
         debts: set[PairKey] = set()

@@ -8,12 +8,12 @@ from dataclasses import dataclass, field
 from functools import partial
 
 from psycopg2 import sql
-from psycopg2.extras import execute_values
 
 from graph.trustline import Pair, Trustline
 from graph.trustline import Row as TrustlineRow
 from relay.addresses import Address
 from relay.model import Event, EventType, Terms
+from relay.store.arrays import numbers, octets
 from relay.store.connection import Connection, Cursor, Pool, Row, connect, translated_errors
 from relay.store.migrate import require_current
 from relay.store.rows import (
@@ -145,7 +145,9 @@ def _touched(cursor: Cursor, position: int, lowest: int, networks: Sequence[int]
     """Return (network id, lower, higher) of the trustlines that changed after a position on the feed."""
     cursor.execute(
         "SELECT network_id, LEAST(sender, receiver), GREATEST(sender, receiver) FROM events "
-        "WHERE block_number >= %(lowest)s AND type IN ('TrustlineUpdate', 'BalanceUpdate') "
+        # Bounded above as well: the planner, who knows little of blocks that have just come, takes all above for many.
+        "WHERE block_number BETWEEN %(lowest)s AND (SELECT block_number FROM cursor) "
+        "AND type IN ('TrustlineUpdate', 'BalanceUpdate') "
         "AND network_id = ANY(%(networks)s) "
         "UNION SELECT network_id, LEAST(sender, receiver), GREATEST(sender, receiver) FROM withdrawn_events "
         "WHERE feed_position > %(position)s AND type IN ('TrustlineUpdate', 'BalanceUpdate') "
@@ -218,34 +220,42 @@ class EventReader:
             return [_event_from(row, networks) for row in reversed(cursor.fetchall())]
 
 
-def events_query(wanted: EventFilter, network_ids: Iterable[int]) -> tuple[str, dict[str, object]]:
+def events_query(wanted: EventFilter, network_ids: Collection[int]) -> tuple[str, dict[str, object]]:
     """Return the query for events of some networks, the newest first, and its parameters."""
-    parameters = {
+    parameters: dict[str, object] = {
         "types": _literal(kind.value for kind in wanted.types),
         "networks": _literal(map(str, network_ids)),
+        "network": next(iter(network_ids), None),
         "user": wanted.user,
         "from_block": wanted.from_block,
         "newest": wanted.newest,
     }
+    matching = _MATCHING.format(of=_OF_ONE if len(network_ids) == 1 else _OF_SEVERAL, by="{}")
     if wanted.user is None:
-        return f"{_WITH_BLOCKS.format(_MATCHING.format(''))} {_NEWEST_FIRST}", parameters
+        return f"{_WITH_BLOCKS.format(matching.format(''))} {_NEWEST_FIRST}", parameters
     # Two walks down two indexes; one condition on both columns would have all of the user's events sorted.
-    halves = f"({_MATCHING.format(_IS_SENDER)}) UNION ALL ({_MATCHING.format(_IS_RECEIVER)})"
+    halves = f"({matching.format(_IS_SENDER)}) UNION ALL ({matching.format(_IS_RECEIVER)})"
     both = f"SELECT * FROM ({halves}) h {_NEWEST_FIRST} LIMIT %(newest)s"
     return f"{_WITH_BLOCKS.format(both)} {_NEWEST_FIRST}", parameters
 
 
-# The indexes of users hold the first bytes of an address and the block, so a condition names that piece as well.
 _NEWEST_FIRST = "ORDER BY block_number DESC, log_index DESC"
-_IS_SENDER = "AND substring(sender for 7) = substring(%(user)s::bytea for 7) AND sender = %(user)s"
+# The order of one network's events is that of the table's key.
+_OF_ONE, _OF_SEVERAL = "network_id = %(network)s", "network_id = ANY(%(networks)s::integer[])"
+# The indexes of users hold the first bytes of an address and the block. The whole address is asked about in words
+# that tell the planner nothing: it would think the two conditions independent, expect next to no events, and sort
+# all there are.
+_IS_SENDER = (
+    "AND substring(sender for 7) = substring(%(user)s::bytea for 7) "
+    "AND CASE WHEN sender = %(user)s THEN true ELSE false END"
+)
 _IS_RECEIVER = (
-    "AND substring(receiver for 7) = substring(%(user)s::bytea for 7) AND receiver = %(user)s "
-    "AND sender <> receiver"
+    "AND substring(receiver for 7) = substring(%(user)s::bytea for 7) "
+    "AND CASE WHEN receiver = %(user)s AND sender <> receiver THEN true ELSE false END"
 )
 _MATCHING = (
-    "SELECT * FROM events WHERE network_id = ANY(%(networks)s::integer[]) "
-    "AND type = ANY(%(types)s::event_type[]) AND block_number >= %(from_block)s {} "
-    f"{_NEWEST_FIRST} LIMIT %(newest)s"
+    "SELECT * FROM events WHERE {of} AND type = ANY(%(types)s::event_type[]) "
+    f"AND block_number >= %(from_block)s {{by}} {_NEWEST_FIRST} LIMIT %(newest)s"
 )
 _WITH_BLOCKS = """
 SELECT e.network_id, e.type::text, e.block_number, b.hash, b.timestamp, e.transaction_hash, e.transaction_index,
@@ -353,12 +363,11 @@ def _hand_over(cursor: Cursor, networks: Sequence[StoredNetwork], take: TakeRows
 def _states(cursor: Cursor, keys: Sequence[Row]) -> dict[tuple[int, bytes, bytes], Trustline]:
     if not keys:
         return {}
-    rows = execute_values(
-        cursor,
+    cursor.execute(
         f"SELECT {TRUSTLINE_COLUMNS} FROM trustlines "
-        "JOIN (VALUES %s) AS wanted (n, l, h) ON network_id = n AND lower = l AND higher = h",
-        keys,
-        fetch=True,
+        "JOIN unnest(%s::integer[], %s::bytea[], %s::bytea[]) AS wanted (n, l, h) "
+        "ON network_id = n AND lower = l AND higher = h",
+        (numbers(key[0] for key in keys), octets(key[1] for key in keys), octets(key[2] for key in keys)),
     )
-    found = (trustline_from(row) for row in rows)
+    found = (trustline_from(row) for row in cursor.fetchall())
     return {(network_id, line.lower, line.higher): line for network_id, line in found}
