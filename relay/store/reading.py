@@ -145,7 +145,7 @@ def _touched(cursor: Cursor, position: int, lowest: int, networks: Sequence[int]
     """Return (network id, lower, higher) of the trustlines that changed after a position on the feed."""
     cursor.execute(
         "SELECT network_id, LEAST(sender, receiver), GREATEST(sender, receiver) FROM events "
-        # Bounded above as well: the planner, who knows little of blocks that have just come, takes all above for many.
+        # Bounded above as well: the planner knows little of blocks that have just come, and takes them for many.
         "WHERE block_number BETWEEN %(lowest)s AND (SELECT block_number FROM cursor) "
         "AND type IN ('TrustlineUpdate', 'BalanceUpdate') "
         "AND network_id = ANY(%(networks)s) "
