@@ -44,7 +44,8 @@ class Options:
     ``batch_blocks`` are asked for at once at most, and about ``batch_logs`` logs. What is final says the
     ``finality`` rule, with ``finality_depth`` in blocks. A node that stays behind the database for
     ``shorter_chain_seconds`` on the same branch is believed to have got a shorter chain. ``first_block`` is
-    where networks begin, if not found.
+    where networks begin, if not found. After ``analyse_after`` events were filled in and the head is reached,
+    the database renews what it knows of its tables.
     """
 
     batch_blocks: int = 2000
@@ -53,6 +54,7 @@ class Options:
     first_block: int | None = None
     finality: FinalityRule = FinalityRule.NODE
     shorter_chain_seconds: float = 0.0
+    analyse_after: int = 10_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,6 +114,7 @@ class Indexer:
         )
         self._fetcher = ThreadPoolExecutor(1, "fetcher")
         self._ahead: _Ahead | None = None
+        self._filled_in = 0
         self.head: Block | None = None
         self.final_number: int | None = None
 
@@ -164,9 +167,15 @@ class Indexer:
         undone = position.number - ancestor.number
         if undone == 0 and ancestor.number >= head.number:
             self._ahead = None
+            if self._filled_in >= self._options.analyse_after:
+                # Right after a backfill readers would else wait for the database to notice by itself.
+                self._filled_in = 0
+                self._writer.analyse()
             return self._at_rest(position, final, head)
         stretch = self._advance(networks, ancestor, final, head, undone)
         joining = self._joining.step(at_rest=False) if not undone else None
+        if stretch.last.number < head.number:
+            self._filled_in += len(stretch.events)
         return Step(
             undone=undone,
             blocks=stretch.last.number - ancestor.number,

@@ -109,6 +109,11 @@ class Writer:
         with self._within() as cursor:
             write_status(cursor, status)
 
+    def analyse(self) -> None:
+        """Have the server look at its tables, to plan queries for what is in them now; raises StoreError."""
+        with self.transaction(is_long=True) as transaction:
+            transaction.analyse()
+
     def close(self) -> None:
         """Let go of the lock and the connection."""
         with suppress(StoreError), self.transaction() as transaction:
@@ -169,6 +174,10 @@ class WriteTransaction(EventWriting, StateWriting):
     def unlock(self) -> None:
         """Stop being the writer."""
         self._cursor.execute("SELECT pg_advisory_unlock_all()")
+
+    def analyse(self) -> None:
+        """Renew what the planner knows of the tables that grow."""
+        self._cursor.execute("ANALYZE events, blocks, trustlines, debts")
 
     def chain_noted(self, chain_id: int, genesis_hash: bytes) -> tuple[int, bytes]:
         """Note the chain if the database is new; return the id and genesis hash noted when it was."""

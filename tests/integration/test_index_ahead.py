@@ -14,6 +14,7 @@ from relay.devnet.anvil import Anvil
 from relay.devnet.deploy import NetworkTerms, deploy_network
 from relay.devnet.postgres import create_database, drop_database
 from relay.index.indexer import Indexer, Step
+from relay.store.connection import Pool
 from tests.integration.test_index_on_chain import SEED, address_of
 from tests.support.chain_actions import Life
 from tests.support.indexing import dump, make_indexer, open_writer, synchronise
@@ -136,3 +137,16 @@ def test_a_node_that_fails_ahead_fails_the_next_step_and_not_this_one(
     backfill.finish()
     synchronise(backfill.node, second_url, [address_of(network)], finality_depth=3)
     assert dump(database_url) == dump(second_url)
+
+
+@pytest.mark.parametrize(("threshold", "is_analysed"), [(10, True), (10_000, False)])
+def test_after_filling_in_many_events_the_database_knows_its_tables(
+    chain: Anvil, web3: Web3, network: Contract, database_url: str, threshold: int, is_analysed: bool
+) -> None:
+    Life(chain, web3, network, SEED).act(30)
+    synchronise(Node(chain.url), database_url, [address_of(network)], batch_blocks=BATCH, analyse_after=threshold)
+    pool = Pool(database_url)
+    with pool.snapshot() as cursor:
+        cursor.execute("SELECT count(*) > 0 FROM pg_stats WHERE tablename = 'events'")
+        assert cursor.fetchone() == (is_analysed,)
+    pool.close()

@@ -134,14 +134,11 @@ def test_the_newest_events_of_a_user_are_found_by_index_alone(database_url: str,
     store(
         writer, *(event(n, i, users[n % 100], users[(n + i) % 100]) for n in range(1, 1001) for i in range(1, 6))
     )
+    writer.analyse()
     connection = connect(database_url)
     with connection, connection.cursor() as cursor:
-        cursor.execute("ANALYZE")
-        cursor.execute(
-            "EXPLAIN "
-            + (query := events_query(EventFilter([EventType.TRANSFER], user=users[7], newest=5), [1, 2]))[0],
-            query[1],
-        )
+        query, parameters = events_query(EventFilter([EventType.TRANSFER], user=users[7], newest=5), [1, 2])
+        cursor.execute("EXPLAIN " + query, parameters)
         plan = "\n".join(row[0] for row in cursor.fetchall())
     connection.close()
     assert "events_of_sender" in plan
