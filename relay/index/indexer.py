@@ -5,9 +5,9 @@ Invariants:
 * One batch is one transaction; the cursor moves last in it. At every commit the database is what a fresh
   synchronisation up to the cursor's block would hold.
 * The headers from the final block up to the cursor are all stored, so that any reorg above it finds its way back.
-* Nothing about the chain is remembered between two steps but the size of a batch, what is final, and since when
-the
-  node is behind: a step begins from what the database says, so a crash at any line costs a batch at most.
+* Nothing about the chain is remembered between two steps but the size of a batch, what is final, since when the
+  node is behind, and the stretch that was fetched while the last one was written: a step begins from what the
+  database says, so a crash at any line costs a batch at most, and takes that stretch only where it fits there.
 * Each step ends in one of four ways: the chain extends the cursor's block; it replaces blocks up to there, by a
   shorter, equal or longer chain, and they are undone in the same transaction; nothing is new; or the two
   differ further back than a reorg may reach, and the index stops.
@@ -18,6 +18,7 @@ Networks that came later have a cursor of their own, until they reach the common
 import logging
 import time
 from collections.abc import Callable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 
 from relay.addresses import Address
@@ -43,7 +44,8 @@ class Options:
     ``batch_blocks`` are asked for at once at most, and about ``batch_logs`` logs. What is final says the
     ``finality`` rule, with ``finality_depth`` in blocks. A node that stays behind the database for
     ``shorter_chain_seconds`` on the same branch is believed to have got a shorter chain. ``first_block`` is
-    where networks begin, if not found.
+    where networks begin, if not found. After ``analyse_after`` events were filled in and the head is reached,
+    the database renews what it knows of its tables.
     """
 
     batch_blocks: int = 2000
@@ -52,6 +54,7 @@ class Options:
     first_block: int | None = None
     finality: FinalityRule = FinalityRule.NODE
     shorter_chain_seconds: float = 0.0
+    analyse_after: int = 10_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +71,20 @@ class Step:
     head: int
     joining: int = 0
     network: CatchingUp | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Ahead:
+    """A stretch that is fetched while the one before is written, and what it was fetched for."""
+
+    networks: Sequence[Address]
+    after: bytes
+    unfinal_from: int
+    stretch: Future[Stretch]
+
+    def fits(self, networks: Sequence[Address], ancestor: CursorPosition, unfinal_from: int) -> bool:
+        """Return whether it is what would be fetched now, but perhaps for headers that are final by now."""
+        return self.networks == networks and self.after == ancestor.hash and self.unfinal_from <= unfinal_from
 
 
 class Indexer:
@@ -96,6 +113,9 @@ class Indexer:
         self._joining = Joining(
             node, writer, networks, read_network, options.first_block, options.batch_blocks, clock
         )
+        self._fetcher = ThreadPoolExecutor(1, "fetcher")
+        self._ahead: _Ahead | None = None
+        self._filled_in = 0
         self.head: Block | None = None
         self.final_number: int | None = None
 
@@ -147,10 +167,17 @@ class Indexer:
         ancestor = self._branching.ancestor(position, final, head)
         undone = position.number - ancestor.number
         if undone == 0 and ancestor.number >= head.number:
+            self._ahead = None
+            if self._filled_in >= self._options.analyse_after:
+                # Right after a backfill readers would else wait for the database to notice by itself.
+                self._filled_in = 0
+                self._writer.analyse()
             return self._at_rest(position, final, head)
         stretch = self._advance(networks, ancestor, final, head, undone)
         joining = self._joining.step(at_rest=False) if not undone else None
         network = None if joining is None else self._joining.catching_up
+        if stretch.last.number < head.number:
+            self._filled_in += len(stretch.events)
         return Step(
             undone=undone,
             blocks=stretch.last.number - ancestor.number,
@@ -167,19 +194,23 @@ class Indexer:
         """Undo what the chain has replaced and write the next stretch, in one transaction."""
         level = {network.info.address: network.id for network in networks if network.is_level}
         newly_final = self._finality.number(head)
-        stretch = self._fetch(list(level), ancestor, head, newly_final)
+        stretch = self._next_stretch(list(level), ancestor, head, newly_final)
         newly_final = min(newly_final, stretch.last.number)
         missing = self._headers_to_keep(newly_final, final)
-        with self._writer.transaction() as transaction:
-            feed_position = transaction.next_feed_position()
-            touched = undo(transaction, ancestor.number, feed_position) if undone else set()
-            transaction.add_blocks([*missing, *stretch.blocks])
-            touched |= record(transaction, level, stretch.events)
-            transaction.prune_blocks(final, newly_final)
-            transaction.announce_blocks(
-                feed_position, ancestor.number + 1, stretch.last, ancestor.number if undone else None, len(touched)
-            )
-            transaction.set_position(stretch.last, newly_final)
+        self._fetch_ahead(list(level), stretch.last, head, newly_final)
+        try:
+            with self._writer.transaction() as transaction:
+                feed_position = transaction.next_feed_position()
+                touched = undo(transaction, ancestor.number, feed_position) if undone else set()
+                transaction.add_blocks([*missing, *_worth_keeping(stretch, newly_final)])
+                touched |= record(transaction, level, stretch.events)
+                # Those that this stretch brings are not there without a reason.
+                transaction.prune_blocks(final, min(newly_final, ancestor.number + 1))
+                branch = ancestor.number if undone else None
+                transaction.announce_blocks(feed_position, ancestor.number + 1, stretch.last, branch, len(touched))
+                transaction.set_position(stretch.last, newly_final)
+        finally:
+            self._await_ahead()
         if undone:
             self._joining.forget_what_is_known()
         self.final_number = newly_final
@@ -252,6 +283,30 @@ class Indexer:
             transaction.add_blocks([start])
             transaction.set_position(start, start.number)
 
+    def _next_stretch(
+        self, networks: Sequence[Address], ancestor: CursorPosition, head: Block, unfinal_from: int
+    ) -> Stretch:
+        """Return the stretch after the ancestor, the one that was fetched ahead if it fits."""
+        ahead, self._ahead = self._ahead, None
+        if ahead is not None and ahead.fits(networks, ancestor, unfinal_from):
+            stretch = ahead.stretch.result()
+            # Writing may have taken long: had the chain left these blocks by now, they could count as final.
+            if self._hash_at(stretch.last.number) == stretch.last.hash:
+                return stretch
+        return self._fetch(networks, ancestor, head, unfinal_from)
+
+    def _fetch_ahead(self, networks: Sequence[Address], last: Block, head: Block, unfinal_from: int) -> None:
+        """Begin to fetch what follows on block ``last``, if anything does; a fault is that of who uses it."""
+        if last.number < head.number:
+            after = CursorPosition(last.number, last.hash, last.timestamp)
+            stretch = self._fetcher.submit(self._fetch, networks, after, head, unfinal_from)
+            self._ahead = _Ahead(networks, last.hash, unfinal_from, stretch)
+
+    def _await_ahead(self) -> None:
+        """Wait until nobody else asks the node any more."""
+        if self._ahead is not None:
+            self._ahead.stretch.exception()
+
     def _fetch(
         self, networks: Sequence[Address], ancestor: CursorPosition, head: Block, unfinal_from: int
     ) -> Stretch:
@@ -282,6 +337,16 @@ class Indexer:
     def _hash_at(self, number: int) -> bytes | None:
         block = self._node.block(number)
         return None if block is None else block.hash
+
+
+def _worth_keeping(stretch: Stretch, unfinal_from: int) -> list[Block]:
+    """Return the headers of a stretch that hold events, can be replaced, or end it."""
+    eventful = {event.block_number for event in stretch.events}
+    return [
+        block
+        for block in stretch.blocks
+        if block.number >= unfinal_from or block.number in eventful or block is stretch.last
+    ]
 
 
 def _state(transaction: WriteTransaction) -> tuple[CursorPosition, int]:

@@ -17,10 +17,8 @@ def record(transaction: WriteTransaction, ids: Mapping[Address, int], events: Se
     """Write events, which follow all those stored of their networks; return the trustlines they touch."""
     owned = [(ids[event.network], event) for event in events]
     states, rows = _advance_all(transaction, owned)
-    for network_id in ids.values():
-        freezes = [event for owner, event in owned if owner == network_id and event.type in FREEZE_EVENTS]
-        if freezes:
-            _record_freezes(transaction, network_id, freezes)
+    for network_id, freezes in _freezes(owned).items():
+        _record_freezes(transaction, network_id, freezes)
     transaction.add_events(rows)
     transaction.save_trustlines((network_id, line) for (network_id, _), line in states.items())
     transaction.save_debts(_debts(owned).items())
@@ -42,13 +40,16 @@ def _advance_all(
     transaction: WriteTransaction, events: Sequence[OwnedEvent]
 ) -> tuple[dict[PairKey, Trustline], list[tuple[int, Event, bool | None]]]:
     """Return the new states of all trustlines touched, and the events with what they close."""
-    touched = {(network_id, pair_touched(event)) for network_id, event in events if event.type in TRUSTLINE_EVENTS}
-    states = transaction.trustlines(touched)
+    # One look at each event says whose trustline it is about; there are tens of thousands.
+    keys = [
+        (network_id, pair_touched(event)) if event.type in TRUSTLINE_EVENTS else None
+        for network_id, event in events
+    ]
+    states = transaction.trustlines({key for key in keys if key is not None})
     rows: list[tuple[int, Event, bool | None]] = []
-    for network_id, event in events:
+    for (network_id, event), key in zip(events, keys, strict=True):
         closes = None
-        if event.type in TRUSTLINE_EVENTS:
-            key = (network_id, pair_touched(event))
+        if key is not None:
             before = states.get(key)
             after = advance(before or Trustline(*key[1]), event)
             closes = after.is_closed
@@ -65,6 +66,15 @@ def _debts(events: Sequence[OwnedEvent]) -> dict[PairKey, int]:
         for network_id, event in events
         if event.type is EventType.DEBT_UPDATE and event.sender != event.receiver
     }
+
+
+def _freezes(events: Sequence[OwnedEvent]) -> dict[int, list[Event]]:
+    """Return the events that freeze or unfreeze networks, by the network's id."""
+    found: dict[int, list[Event]] = {}
+    for network_id, event in events:
+        if event.type in FREEZE_EVENTS:
+            found.setdefault(network_id, []).append(event)
+    return found
 
 
 def _record_freezes(transaction: WriteTransaction, network_id: int, freezes: Sequence[Event]) -> None:

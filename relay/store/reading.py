@@ -2,18 +2,18 @@
 
 import select
 from binascii import unhexlify
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 
 from psycopg2 import sql
-from psycopg2.extras import execute_values
 
 from graph.trustline import Pair, Trustline
 from graph.trustline import Row as TrustlineRow
 from relay.addresses import Address
 from relay.model import Event, EventType, Terms
+from relay.store.arrays import numbers, octets
 from relay.store.connection import Connection, Cursor, Pool, Row, connect, translated_errors
 from relay.store.migrate import require_current
 from relay.store.rows import (
@@ -145,7 +145,9 @@ def _touched(cursor: Cursor, position: int, lowest: int, networks: Sequence[int]
     """Return (network id, lower, higher) of the trustlines that changed after a position on the feed."""
     cursor.execute(
         "SELECT network_id, LEAST(sender, receiver), GREATEST(sender, receiver) FROM events "
-        "WHERE block_number >= %(lowest)s AND type IN ('TrustlineUpdate', 'BalanceUpdate') "
+        # Bounded above as well: the planner knows little of blocks that have just come, and takes them for many.
+        "WHERE block_number BETWEEN %(lowest)s AND (SELECT block_number FROM cursor) "
+        "AND type IN ('TrustlineUpdate', 'BalanceUpdate') "
         "AND network_id = ANY(%(networks)s) "
         "UNION SELECT network_id, LEAST(sender, receiver), GREATEST(sender, receiver) FROM withdrawn_events "
         "WHERE feed_position > %(position)s AND type IN ('TrustlineUpdate', 'BalanceUpdate') "
@@ -187,16 +189,20 @@ class FeedListener:
 
 @dataclass(frozen=True, slots=True)
 class EventFilter:
-    """Which events are wanted: of a network (None: all served ones), of a user (None: all), of these types."""
+    """Which events are wanted: of a network (None: all served ones), of a user (None: all), of these types.
+
+    ``newest`` bounds how many, the newest ones; None: all.
+    """
 
     types: Sequence[EventType]
     network: Address | None = None
     user: Address | None = None
     from_block: int = 0
+    newest: int | None = None
 
 
 class EventReader:
-    """Lists stored events."""
+    """Lists stored events, each list found by an index."""
 
     def __init__(self, pool: Pool) -> None:
         self._pool = pool
@@ -208,35 +214,74 @@ class EventReader:
             DatabaseUnreachable, DatabaseBusy: if they cannot be read.
 
         """
-        query = _EVENTS
-        if wanted.network is not None:
-            query += " AND n.address = %(network)s"
-        if wanted.user is not None:
-            query += " AND (e.sender = %(user)s OR e.receiver = %(user)s)"
-        parameters = {
-            "types": [kind.value for kind in wanted.types],
-            "network": wanted.network,
-            "user": wanted.user,
-            "from_block": wanted.from_block,
-        }
         with self._pool.snapshot() as cursor:
-            cursor.execute(query + " ORDER BY e.block_number, e.log_index", parameters)
-            return [_event_from(row) for row in cursor.fetchall()]
+            networks = _network_addresses(cursor, wanted.network)
+            cursor.execute(*events_query(wanted, networks))
+            return [_event_from(row, networks) for row in reversed(cursor.fetchall())]
 
 
-_EVENTS = """
-SELECT n.address, e.type::text, e.block_number, b.hash, b.timestamp, e.transaction_hash, e.transaction_index,
+def events_query(wanted: EventFilter, network_ids: Collection[int]) -> tuple[str, dict[str, object]]:
+    """Return the query for events of some networks, the newest first, and its parameters."""
+    parameters: dict[str, object] = {
+        "types": _literal(kind.value for kind in wanted.types),
+        "networks": _literal(map(str, network_ids)),
+        "network": next(iter(network_ids), None),
+        "user": wanted.user,
+        "from_block": wanted.from_block,
+        "newest": wanted.newest,
+    }
+    matching = _MATCHING.format(of=_OF_ONE if len(network_ids) == 1 else _OF_SEVERAL, by="{}")
+    if wanted.user is None:
+        return f"{_WITH_BLOCKS.format(matching.format(''))} {_NEWEST_FIRST}", parameters
+    # Two walks down two indexes; one condition on both columns would have all of the user's events sorted.
+    halves = f"({matching.format(_IS_SENDER)}) UNION ALL ({matching.format(_IS_RECEIVER)})"
+    both = f"SELECT * FROM ({halves}) h {_NEWEST_FIRST} LIMIT %(newest)s"
+    return f"{_WITH_BLOCKS.format(both)} {_NEWEST_FIRST}", parameters
+
+
+_NEWEST_FIRST = "ORDER BY block_number DESC, log_index DESC"
+# The order of one network's events is that of the table's key.
+_OF_ONE, _OF_SEVERAL = "network_id = %(network)s", "network_id = ANY(%(networks)s::integer[])"
+# The indexes of users hold the first bytes of an address and the block. The whole address is asked about in words
+# that tell the planner nothing: it would think the two conditions independent, expect next to no events, and sort
+# all there are.
+_IS_SENDER = (
+    "AND substring(sender for 7) = substring(%(user)s::bytea for 7) "
+    "AND CASE WHEN sender = %(user)s THEN true ELSE false END"
+)
+_IS_RECEIVER = (
+    "AND substring(receiver for 7) = substring(%(user)s::bytea for 7) "
+    "AND CASE WHEN receiver = %(user)s AND sender <> receiver THEN true ELSE false END"
+)
+_MATCHING = (
+    "SELECT * FROM events WHERE {of} AND type = ANY(%(types)s::event_type[]) "
+    f"AND block_number >= %(from_block)s {{by}} {_NEWEST_FIRST} LIMIT %(newest)s"
+)
+_WITH_BLOCKS = """
+SELECT e.network_id, e.type::text, e.block_number, b.hash, b.timestamp, e.transaction_hash, e.transaction_index,
        e.log_index, e.sender, e.receiver, e.value, e.extra_data,
        e.given, e.received, e.rate_given, e.rate_received, e.is_frozen
-FROM events e JOIN blocks b ON b.number = e.block_number JOIN networks n ON n.id = e.network_id
-WHERE n.is_served AND e.type = ANY(%(types)s::event_type[]) AND e.block_number >= %(from_block)s
+FROM ({}) e JOIN blocks b ON b.number = e.block_number
 """
 
 
-def _event_from(row: Row) -> Event:
+def _literal(names: Iterable[str]) -> str:
+    """Write an array, as one literal: the planner sees through it, and finds the index of rare types."""
+    return "{" + ",".join(names) + "}"
+
+
+def _network_addresses(cursor: Cursor, wanted: Address | None) -> dict[int, Address]:
+    cursor.execute(
+        "SELECT id, address FROM networks WHERE is_served AND (%(wanted)s::bytea IS NULL OR address = %(wanted)s)",
+        {"wanted": wanted},
+    )
+    return dict(cursor.fetchall())
+
+
+def _event_from(row: Row, networks: dict[int, Address]) -> Event:
     terms = None if row[12] is None else Terms(*row[12:17])
     return Event(
-        network=row[0],
+        network=networks[row[0]],
         type=EventType(row[1]),
         block_number=row[2],
         block_hash=row[3],
@@ -318,12 +363,11 @@ def _hand_over(cursor: Cursor, networks: Sequence[StoredNetwork], take: TakeRows
 def _states(cursor: Cursor, keys: Sequence[Row]) -> dict[tuple[int, bytes, bytes], Trustline]:
     if not keys:
         return {}
-    rows = execute_values(
-        cursor,
+    cursor.execute(
         f"SELECT {TRUSTLINE_COLUMNS} FROM trustlines "
-        "JOIN (VALUES %s) AS wanted (n, l, h) ON network_id = n AND lower = l AND higher = h",
-        keys,
-        fetch=True,
+        "JOIN unnest(%s::integer[], %s::bytea[], %s::bytea[]) AS wanted (n, l, h) "
+        "ON network_id = n AND lower = l AND higher = h",
+        (numbers(key[0] for key in keys), octets(key[1] for key in keys), octets(key[2] for key in keys)),
     )
-    found = (trustline_from(row) for row in rows)
+    found = (trustline_from(row) for row in cursor.fetchall())
     return {(network_id, line.lower, line.higher): line for network_id, line in found}

@@ -20,7 +20,7 @@ from relay.store.errors import StoreError
 from relay.store.event_writing import EventWriting
 from relay.store.heartbeat import Heartbeat
 from relay.store.rows import FOLLOWED_COLUMNS, CursorPosition, FollowedNetwork, followed_from
-from relay.store.state_writing import PairKey, StateWriting
+from relay.store.state_writing import KnownTrustlines, PairKey, StateWriting
 from relay.store.status import WRITER_LOCK, IndexStatus, choices, write_status
 
 FEED_CHANNEL = "tl_relay_feed"
@@ -31,6 +31,9 @@ FEED_KEPT = 100_000
 
 TrustlineKey = PairKey
 """A network's id and the two users."""
+
+_MOST_KNOWN = 200_000
+"""How many trustlines the writer remembers, some 100 MB; then it begins anew."""
 
 _SILENCE_SECONDS = 3.5
 _STATEMENT_SECONDS = 60.0
@@ -69,6 +72,7 @@ class Writer:
             self._connection.close()
             raise
         self._heartbeat = Heartbeat(self._connection, silence_seconds / 4, patience_seconds)
+        self._known: KnownTrustlines = {}
 
     def try_lock(self) -> bool:
         """Become the writer if nobody else is; the lock is kept until the connection ends."""
@@ -88,17 +92,24 @@ class Writer:
             DatabaseFull: if the server has no space left.
 
         """
-        with self._within(is_long=is_long) as cursor:
+        with self._known_if_kept(), self._within(is_long=is_long) as cursor:
             if is_long:
                 cursor.execute(
                     "SET LOCAL statement_timeout = 0; SET LOCAL idle_in_transaction_session_timeout = 0"
                 )
-            yield WriteTransaction(cursor)
+            if len(self._known) > _MOST_KNOWN:
+                self._known.clear()
+            yield WriteTransaction(cursor, self._known)
 
     def report(self, status: IndexStatus) -> None:
         """Tell everybody how the index is doing; raises StoreError."""
         with self._within() as cursor:
             write_status(cursor, status)
+
+    def analyse(self) -> None:
+        """Have the server look at its tables, to plan queries for what is in them now; raises StoreError."""
+        with self.transaction(is_long=True) as transaction:
+            transaction.analyse()
 
     def close(self) -> None:
         """Let go of the lock and the connection."""
@@ -107,6 +118,15 @@ class Writer:
             transaction.unlock()
         self._heartbeat.stop()
         self._connection.close()
+
+    @contextmanager
+    def _known_if_kept(self) -> Iterator[None]:
+        """Forget the states that a transaction knew unless it is certain that they were kept."""
+        try:
+            yield
+        except BaseException:
+            self._known.clear()
+            raise
 
     @contextmanager
     def _within(self, *, is_long: bool = False) -> Iterator[Cursor]:
@@ -144,12 +164,17 @@ def _limit_silence(connection: Connection, silence_seconds: float, statement_sec
 class WriteTransaction(EventWriting, StateWriting):
     """What can be done to chain state within one transaction."""
 
-    def __init__(self, cursor: Cursor) -> None:
+    def __init__(self, cursor: Cursor, known: KnownTrustlines) -> None:
         self._cursor = cursor
+        self._known = known
 
     def unlock(self) -> None:
         """Stop being the writer."""
         self._cursor.execute("SELECT pg_advisory_unlock_all()")
+
+    def analyse(self) -> None:
+        """Renew what the planner knows of the tables that grow."""
+        self._cursor.execute("ANALYZE events, blocks, trustlines, debts")
 
     def chain_noted(self, chain_id: int, genesis_hash: bytes) -> tuple[int, bytes]:
         """Note the chain if the database is new; return the id and genesis hash noted when it was."""
@@ -164,6 +189,7 @@ class WriteTransaction(EventWriting, StateWriting):
 
     def erase(self) -> None:
         """Forget everything that came from the chain; who follows the feed will load anew."""
+        self._known.clear()
         # Not TRUNCATE: readers with an older snapshot would see the tables empty.
         for table in ("chain", "cursor", "networks", "blocks", "events", "trustlines", "debts", "index_status"):
             self._cursor.execute(f"DELETE FROM {table}")

@@ -16,6 +16,12 @@ logger = logging.getLogger(__name__)
 
 _LONGEST_SLEEP_SECONDS = 1.0
 _RETRY_SECONDS = 0.5
+
+_MANY = 1_000
+"""Taking over so many trustlines at once is felt by those who ask meanwhile."""
+_REST, _LONG_REST, _LONG_REST_SECONDS = 50, 4, 5.0
+"""A rest follows, so many times as long, or after a long turn the second and so many seconds more. While the index
+catches up, answering requests goes before being up to date."""
 _NOTE_SECONDS, _LONGEST_NOTE_SECONDS = 1.0, 10.0
 
 
@@ -72,10 +78,10 @@ class Follower:
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="follower", daemon=True)
 
-    def load(self) -> None:
-        """Load everything once; raises StoreError."""
+    def load(self) -> int:
+        """Load everything once, and return how many trustlines that were; raises StoreError."""
         with self._reader.snapshot() as snapshot:
-            self._networks.load(snapshot)
+            return self._networks.load(snapshot)
 
     def start(self) -> None:
         """Follow the feed from now on, until ``stop``."""
@@ -86,15 +92,18 @@ class Follower:
         self._stopping.set()
         self._thread.join()
 
-    def catch_up(self) -> None:
-        """Bring the graphs to the newest commit, loading them first if need be; raises StoreError."""
+    def catch_up(self) -> int:
+        """Bring the graphs to the newest commit, loading them first if need be; raises StoreError.
+
+        Returns how many trustlines were taken over.
+        """
         if not self._networks.is_loaded:
-            self.load()
-            return
+            return self.load()
         changes = self._reader.changes_since(self._networks.position, self._networks.ids())
         if changes is None or not self._networks.apply(changes):
             logger.info("loading all networks anew: the feed does not lead from here to the current state")
-            self.load()
+            return self.load()
+        return len(changes.trustlines) + sum(map(len, changes.loaded.values()))
 
     def _run(self) -> None:
         listener: Listener | None = None
@@ -106,7 +115,7 @@ class Follower:
                     # is read, for the database that is back may be another one, with a feed of its own.
                     listener = self._listen()
                     self.load()
-                self.catch_up()
+                self._rest_after(self.catch_up)
                 if trouble is not None:
                     logger.info("the database is back; following the feed again")
                     trouble = None
@@ -124,6 +133,14 @@ class Follower:
             listener.close()
         if self._board is not None:
             self._board.close()
+
+    def _rest_after(self, act: Callable[[], int]) -> None:
+        """Act, which returns how many trustlines it took over; if they are many, do nothing for a while."""
+        start = self._clock()
+        if act() >= _MANY:
+            self._note()
+            spent = self._clock() - start
+            self._stopping.wait(min(_REST * spent, _LONG_REST * spent + _LONG_REST_SECONDS))
 
     def _note(self) -> None:
         """Note the position at most once a second, and now and then although it has not changed."""

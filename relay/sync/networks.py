@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 
 from graph.network import NetworkGraph, Rules
-from graph.trustline import Trustline
+from graph.trustline import Row, Trustline
 from relay.addresses import Address
 from relay.model import NetworkInfo
 from relay.store.reading import Changes, Snapshot
@@ -77,8 +77,15 @@ class Networks:
         """Return the addresses of the served networks, in the order in which they were added."""
         return list(self._infos)
 
-    def load(self, snapshot: Snapshot) -> None:
-        """Replace everything by a snapshot."""
+    def load(self, snapshot: Snapshot) -> int:
+        """Replace everything by a snapshot; return how many trustlines were in it."""
+        taken = 0
+
+        def take(network_id: int, rows: list[Row]) -> None:
+            nonlocal taken
+            taken += len(rows)
+            graphs[network_id].load(rows)
+
         graphs = {
             network.id: NetworkGraph(
                 Rules(network.info.fee_divisor, network.info.prevent_mediator_interests),
@@ -86,13 +93,14 @@ class Networks:
             )
             for network in snapshot.networks
         }
-        snapshot.hand_over(lambda network_id, rows: graphs[network_id].load(rows))
+        snapshot.hand_over(take)
         with self._lock.writing():
             # The old ones stay referred to until the lock is let go, for taking large graphs apart takes its time.
             self._graphs, graphs = graphs, self._graphs
             self._take_over(snapshot.networks)
             self._block, self._position = snapshot.block, snapshot.position
             self._is_loaded = True
+        return taken
 
     def apply(self, changes: Changes) -> bool:
         """Take over changes; return False, having done nothing, if they lack a network that is served."""

@@ -1,9 +1,11 @@
 """A process's graphs: loaded at once, then kept in step by what changed."""
 
 import threading
+import time
 from collections import deque
 from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -219,3 +221,20 @@ def test_a_follower_notes_how_far_it_has_come_once_a_second_at_most() -> None:
     impatient = Board()
     followed(FIRST, NEXT, NOTHING, board=impatient, clock=lambda: 0.0)
     assert impatient.noted == [(60, block(6))]
+
+
+def test_a_follower_rests_after_taking_over_very_many_trustlines() -> None:
+    """While the index catches up, requests go before being up to date."""
+    lines = [(1, (B, C), Trustline(B, C, given=given)) for given in range(1, 1001)]
+    many, later = Changes(block(6), 60, [stored()], lines), Changes(block(7), 70, [stored()], [])
+    networks, reader, now = Networks(), ScriptedReader(FIRST, many, later), iter(range(1000))
+    follower = Follower(reader, networks, Announcing, clock=lambda: float(next(now)))
+    follower.start()
+    end = time.monotonic() + 10
+    while networks.position < many.position and time.monotonic() < end:
+        time.sleep(0.01)
+    assert not reader.is_empty.wait(0.3)
+    assert networks.position == many.position
+    follower.stop()
+    # What is less is followed at once.
+    assert followed(FIRST, replace(many, trustlines=lines[:999]), later).position == later.position
