@@ -49,7 +49,7 @@ def install(package: str, target: Path, say: Say, environ: Mapping[str, str]) ->
 
 
 def install_locked(project: Path, target: Path, say: Say, environ: Mapping[str, str]) -> None:
-    """Install exactly what the package-lock.json of the directory ``project`` names; otherwise as :func:`install`."""
+    """Install exactly what ``project``/package-lock.json names; otherwise as :func:`install`."""
 
     def prepare(half_done: Path) -> None:
         for name in ("package.json", "package-lock.json"):

@@ -153,9 +153,7 @@ MEDIATION_FEES = record(
         ),
     }
 )
-SUM = record(
-    {"sender": address, "receiver": address, "startTime": number, "endTime": number, "value": amount}
-)
+SUM = record({"sender": address, "receiver": address, "startTime": number, "endTime": number, "value": amount})
 TRANSFER = record(
     {
         "currencyNetwork": address,
