@@ -1,4 +1,4 @@
-"""A chain with the contracts a wallet meets, and a relay started by ``tl-relay run`` with everything switched on."""
+"""A chain with the contracts a wallet meets, and a relay run by ``tl-relay run``, all switched on."""
 
 import json
 import os
@@ -160,7 +160,7 @@ class Person:
 
 
 def befriend(one: Person, other: Person, symbol: str, given: float, received: float, **options: Any) -> None:
-    """Open a trustline: ``one`` asks, ``other`` accepts; amounts in the network's biggest unit, as one sees them."""
+    """Open a trustline: ``one`` asks, ``other`` accepts; amounts in the biggest unit, as one sees them."""
     network = one.world.networks[symbol]
     one.do("trustline.prepareUpdate", network, other.address, given, received, options)
     mirrored = dict(options)
