@@ -1,5 +1,5 @@
 # make demo, make test, make lint: each sets up what it needs in this checkout first.
-# Variables: PORT, RPC_PORT, FRESH (demo); PYTHON (3.11 or newer), VENV; ARGS (passed on to pytest).
+# Variables: PORT, RPC_PORT, FRESH (demo); MINUTES, SEED (soak); PYTHON (3.11 or newer), VENV; ARGS (passed on to pytest).
 # All paths are relative: make cannot handle the spaces that the path of a checkout may contain.
 
 PORT ?= 5000
@@ -9,17 +9,20 @@ PYTHON ?=
 VENV ?= .venv
 ARGS ?=
 NAME ?=
+MINUTES ?= 10
+SEED ?=
 export QUICK ONLY RIPPLE_CSV PEER_PYTHON
 
 BIN = $(VENV)/bin
 INSTALL = PYTHON='$(PYTHON)' sh scripts/install '$(VENV)'
 
-.PHONY: help demo test lint bench clean
+.PHONY: help demo test soak lint bench clean
 
 help:
 	@echo 'make demo    a chain with people on it, a database and a relay: http://localhost:$(PORT)/api/v1'
 	@echo '             PORT=6000 and RPC_PORT=9545 move its ports, FRESH=1 begins anew, Ctrl-C ends it'
 	@echo 'make test    all tests; ARGS="-k village" hands options to pytest'
+	@echo 'make soak MINUTES=n SEED=s  the simulation that tries to break the index, for longer'
 	@echo 'make lint    style, types, direction of imports'
 	@echo 'make bench NAME=paths  measures path search beside others; QUICK=1 ends within a minute'
 	@echo 'make clean   removes what these commands made, the demo included'
@@ -33,6 +36,10 @@ demo:
 test:
 	@$(INSTALL) test
 	@exec '$(BIN)/python' -m pytest $(ARGS)
+
+soak:
+	@$(INSTALL) test
+	@exec '$(BIN)/python' -m tests.simulation --minutes '$(MINUTES)' $(if $(SEED),--seed '$(SEED)')
 
 lint:
 	@$(INSTALL) lint

@@ -95,6 +95,7 @@ setup(
     setup_requires=["ziglang>=0.13"] if USES_ZIG else [],
     package_data={"relay": ["py.typed", "store/migrations/*.sql", "chain/*.json"], "graph": ["py.typed", "*.pyi"]},
     install_requires=[
+        "certifi",
         "flask>=3.1,<4",
         "flask-restful>=0.3.10,<0.4",
         "gunicorn>=23",
@@ -103,8 +104,10 @@ setup(
         "orjson>=3.10",
         "psycopg2-binary>=2.9.10,<3",
         "trustlines-contracts-bin==2.0.0",
+        "urllib3>=2.2,<3",
         "web3>=8,<9",
         "webargs>=8.7,<9",
+        "websockets>=15",
     ],
     extras_require={
         "devnet": DEVNET,

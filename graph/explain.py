@@ -225,7 +225,8 @@ class _Question:
         gap = None if arriving else _gap(self.network, self.sender, self.receiver, self.avoid)
         if gap is not None:
             return gap
-        is_too_much = arriving is not None and self.value > arriving
+        # Moving nothing leaves no mediator with interest: where even that fails, a trustline is overdrawn.
+        is_too_much = arriving is not None and (self.value > arriving or not self.value)
         if arriving is None or (limit is not None and not (is_too_much and self.fee_payer is FeePayer.SENDER)):
             return NotFound(Reason.BUDGET)
         if self.network.rules.prevent_mediator_interests and not is_too_much:

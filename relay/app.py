@@ -1,9 +1,12 @@
 """The composition root: settings in, wired parts out. Nothing else constructs the relay's parts."""
 
 import logging
+import os
 import socket
 import threading
 import time
+from collections.abc import Callable, Sequence
+from contextlib import closing
 
 from flask import Flask
 
@@ -12,16 +15,22 @@ from relay.addresses import Address
 from relay.api.app import create_app
 from relay.api.gas import estimate_gas
 from relay.api.services import Services
+from relay.chain.heads import HeadWatcher
 from relay.chain.network import read_network
-from relay.chain.node import Node
+from relay.chain.nodes import Nodes
+from relay.chain.registry import registered_networks
 from relay.chain.relaying import Relaying
+from relay.index.finality import FinalityRule
 from relay.index.indexer import Indexer, Options
-from relay.index.service import IndexService
+from relay.index.service import LONGEST_RETRY_SECONDS, IndexService
+from relay.index.verify import Contents, Difference, Verifier
+from relay.index.wanted import WantedNetworks
 from relay.model import NetworkInfo
-from relay.settings import GasPriceMethod, RestSettings, Settings
-from relay.store.connection import Pool
+from relay.settings import GasPriceMethod, RestSettings, Settings, WatchedAddresses, find_addresses
+from relay.store.connection import Connection, Pool, connect
 from relay.store.migrate import migrate, require_current
 from relay.store.reading import EventReader, FeedListener, StateReader
+from relay.store.status import FollowerBoard, RelayStatus, StatusReader
 from relay.store.writing import Writer
 from relay.sync.follower import Follower
 from relay.sync.networks import Networks
@@ -32,13 +41,16 @@ SEARCH_SECONDS = 2.0
 """How long the searches for one answer may take before they give in, where the compiled kernel searches."""
 
 
+_REPAIR_SECONDS = 24 * 3600
+
+
 class Unavailable(Exception):
     """Something the relay needs at its start is not there; the text is one sentence naming it."""
 
 
-def open_node(settings: Settings) -> Node:
-    """Return the node, having heard from it; raises ChainError."""
-    node = Node(settings.node.urls[0], timeout=settings.node.timeout_seconds)
+def open_node(settings: Settings) -> Nodes:
+    """Return the nodes, having heard from one of them; raises ChainError."""
+    node = Nodes(settings.node.urls, settings.node.timeout_seconds, settings.index.finality_depth)
     node.ping()
     return node
 
@@ -77,7 +89,7 @@ def forget_chain(settings: Settings) -> None:
     try:
         if not writer.try_lock():
             raise Unavailable("another index process writes to this database: end it before a rebuild")
-        with writer.transaction() as transaction:
+        with writer.transaction(is_long=True) as transaction:
             transaction.erase()
     finally:
         writer.close()
@@ -85,33 +97,119 @@ def forget_chain(settings: Settings) -> None:
 
 
 def build_index(
-    settings: Settings, networks: tuple[Address, ...], node: Node, stopping: threading.Event
+    settings: Settings,
+    networks: tuple[Address, ...],
+    node: Nodes,
+    stopping: threading.Event,
+    open_connection: Callable[[str], Connection] = connect,
+    longest_retry_seconds: float = LONGEST_RETRY_SECONDS,
 ) -> IndexService:
-    """Return the index of some networks, its schema brought up to date; raises StoreError."""
+    """Return the index of some networks, its schema brought up to date; raises StoreError.
+
+    ``networks`` are those that the settings name at the moment; what changes there while the index runs is
+    followed. ``open_connection`` makes the connections that write, ``longest_retry_seconds`` bounds the wait
+    between attempts.
+    """
     for name in migrate(settings.database.url):
         logger.info("brought the database schema up to date: %s", name)
+    wanted = WantedNetworks(WatchedAddresses(settings, networks), _registered(settings, node))
+    return IndexService(
+        open_writer=lambda: Writer(settings.database.url, open_connection),
+        make_indexer=lambda writer: _indexer(settings, node, writer, wanted()),
+        poll_seconds=settings.index.poll_seconds,
+        stopping=stopping,
+        find_networks=wanted,
+        wait=HeadWatcher(settings.node.heads_url, stopping).start().wait,
+        process=process_name(),
+        longest_retry_seconds=longest_retry_seconds,
+    )
+
+
+def _registered(settings: Settings, node: Nodes) -> Callable[[], list[Address]] | None:
+    registry = settings.relay.registry
+    return None if registry is None else lambda: registered_networks(node, registry)
+
+
+def _indexer(settings: Settings, node: Nodes, writer: Writer, networks: Sequence[Address]) -> Indexer:
     options = Options(
         batch_blocks=settings.index.batch_blocks,
         finality_depth=settings.index.finality_depth,
         first_block=settings.index.first_block,
+        finality=FinalityRule(settings.index.finality),
+        shorter_chain_seconds=settings.index.shorter_chain_seconds,
     )
 
     def read(address: Address, first_block: int | None) -> NetworkInfo:
         return read_network(node, address, first_block)
 
-    return IndexService(
-        open_writer=lambda: Writer(settings.database.url),
-        make_indexer=lambda writer: Indexer(node, writer, networks, read, options),
-        poll_seconds=settings.index.poll_seconds,
-        stopping=stopping,
-    )
+    return Indexer(node, writer, networks, read, options)
 
 
-def build_api(settings: Settings, node: Node, chain_id: int) -> Flask:
+def choose_network(settings: Settings, address: Address, *, is_wanted: bool) -> None:
+    """Note that a network is to be served, or no longer; a running index follows suit; raises StoreError."""
+    migrate(settings.database.url)
+    writer = Writer(settings.database.url)
+    try:
+        with writer.transaction() as transaction:
+            transaction.choose(address, is_wanted=is_wanted)
+    finally:
+        writer.close()
+
+
+def require_network(node: Nodes, address: Address) -> None:
+    """Raise NotANetwork unless there is a currency network at an address."""
+    read_network(node, address, first_block=0)
+
+
+def relay_status(settings: Settings) -> RelayStatus:
+    """Return how the relay runs, as the database tells; raises StoreError."""
+    with closing(Pool(settings.database.url, size=1)) as pool:
+        return StatusReader(pool).status()
+
+
+def verify(settings: Settings, node: Nodes, progress: Callable[[int], None]) -> tuple[Contents, list[Difference]]:
+    """Return what was compared with the chain, and all differences; raises StoreError, ChainError."""
+    with closing(Pool(settings.database.url, size=1)) as pool, StateReader(pool).snapshot() as snapshot:
+        contents = Contents.of(snapshot)
+    return contents, list(Verifier(node, progress).differences(contents))
+
+
+def repair(settings: Settings, node: Nodes, network_ids: Sequence[int]) -> None:
+    """Have the events of networks read anew: by the index that is running, or here where none is.
+
+    Raises:
+        Unavailable: if the index that is running does not get to it in time.
+        StoreError, ChainError, IndexFault: if it is done here and fails.
+
+    """
+    writer = Writer(settings.database.url)
+    try:
+        with writer.transaction() as transaction:
+            transaction.set_repair_wanted(network_ids, wanted=True)
+        for _ in range(_REPAIR_SECONDS):
+            if writer.try_lock():
+                _indexer(settings, node, writer, find_addresses(settings).networks).repair()
+                return
+            with writer.transaction() as transaction:
+                if not any(network.repair_wanted for network in transaction.networks()):
+                    return
+            time.sleep(1)
+    finally:
+        writer.close()
+    raise Unavailable("the index that is running has not repaired it yet: look at its log and `tl-relay status`")
+
+
+def process_name() -> str:
+    """Return what names this process in the database: host and process id."""
+    return f"{socket.gethostname()}:{os.getpid()}"
+
+
+def build_api(settings: Settings, node: Nodes, chain_id: int) -> Flask:
     """Return the REST API over graphs that follow the database from now on."""
     pool = Pool(settings.database.url, settings.database.pool_size, settings.database.wait_seconds)
     networks = Networks()
-    Follower(StateReader(pool), networks, lambda: FeedListener(settings.database.url)).start()
+    board = FollowerBoard(settings.database.url, process_name())
+    Follower(StateReader(pool), networks, lambda: FeedListener(settings.database.url), board=board).start()
     pricing = settings.relay.gas_price_computation
     is_fixed = pricing.method is GasPriceMethod.FIXED
     services = Services(

@@ -46,6 +46,16 @@ def _parser() -> argparse.ArgumentParser:
     command("run", "index and API together, for one machine", common, port, rebuild)
     command("index", "keep the database in step with the chain", common, rebuild)
     command("serve", "answer requests from the database", common, port)
+    command("status", "tell how the relay runs", common)
+    networks = commands.add_parser(
+        "networks", help="list the networks, add or remove some", parents=[common], allow_abbrev=False
+    )
+    networks.add_argument("action", choices=["list", "add", "remove"])
+    networks.add_argument("addresses_given", nargs="*", metavar="ADDRESS", help="of the contract")
+    verify = commands.add_parser(
+        "verify", help="compare every trustline with the chain", parents=[common], allow_abbrev=False
+    )
+    verify.add_argument("--repair", action="store_true", help="read the events of networks that differ anew")
     demo = commands.add_parser(
         "demo", help="a local chain with people on it, a database and a relay", allow_abbrev=False
     )

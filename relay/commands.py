@@ -10,11 +10,14 @@ from collections.abc import Callable
 from types import FrameType
 
 from relay import app
+from relay.addresses import to_checksum
 from relay.chain.errors import ChainError
 from relay.index.errors import IndexFault
 from relay.logs import configure_logging
+from relay.saying import is_well, network_lines, say, status_lines, verification_lines
 from relay.serving import serve
 from relay.settings import Settings, SettingsError, find_addresses, load
+from relay.settings.reading import EthereumAddress, Place
 from relay.store.errors import StoreError
 from relay.store.migrate import migrate
 from relay.supervisor import end_with_parent, supervise
@@ -98,6 +101,55 @@ def serve_api(options: argparse.Namespace) -> int:
     return 0
 
 
+def networks(options: argparse.Namespace) -> int:
+    """List the networks, or add or remove some while the relay runs."""
+    settings = _settings(options)
+    if options.action == "list":
+        say(network_lines(app.relay_status(settings)))
+        return 0
+    addresses = [EthereumAddress().read(text, Place((), name="ADDRESS")) for text in options.addresses_given]
+    if not addresses:
+        raise app.Unavailable(f"which network? tl-relay networks {options.action} ADDRESS")
+    is_wanted = options.action == "add"
+    if is_wanted:
+        node = app.open_node(settings)
+        for address in addresses:
+            app.require_network(node, address)
+    for address in addresses:
+        app.choose_network(settings, address, is_wanted=is_wanted)
+        said = "will be served once it has been read" if is_wanted else "will no longer be served"
+        say([f"{to_checksum(address)} {said}"])
+    return 0
+
+
+def status(options: argparse.Namespace) -> int:
+    """Tell how the relay runs; return 1 where the index is not running or not able to go on."""
+    found = app.relay_status(_settings(options))
+    say(status_lines(found))
+    return 0 if is_well(found) else 1
+
+
+def verify(options: argparse.Namespace) -> int:
+    """Compare every trustline with the chain; return 1 if any differs and could not be repaired."""
+    settings = _settings(options)
+    node = app.open_node(settings)
+    compared = 0
+
+    def count(more: int) -> None:
+        nonlocal compared
+        compared += more
+
+    contents, differences = app.verify(settings, node, count)
+    say(verification_lines(contents, differences, compared))
+    if differences and options.repair:
+        app.repair(settings, node, sorted({difference.network_id for difference in differences}))
+        compared = 0
+        contents, differences = app.verify(settings, node, count)
+        say(["", "After reading the events of these networks anew:"])
+        say(verification_lines(contents, differences, compared))
+    return 1 if differences else 0
+
+
 def demo(options: argparse.Namespace) -> int:
     """Run a local chain, a database and a relay, until SIGTERM or SIGINT."""
     try:
@@ -123,6 +175,9 @@ def _stop_on_signal() -> threading.Event:
 COMMANDS: dict[str, Callable[[argparse.Namespace], int]] = {
     "demo": demo,
     "index": index,
+    "networks": networks,
     "run": run,
     "serve": serve_api,
+    "status": status,
+    "verify": verify,
 }

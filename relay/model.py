@@ -1,6 +1,6 @@
 """What the rooms of the relay hand each other: blocks, events, networks. Plain data, no behaviour."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 from relay.addresses import Address
@@ -22,12 +22,16 @@ class EventType(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Block:
-    """A block header: ``number``, 32-byte ``hash`` and ``parent_hash``, ``timestamp`` in Unix seconds."""
+    """A block header: ``number``, 32-byte ``hash`` and ``parent_hash``, ``timestamp`` in Unix seconds.
+
+    ``logs_bloom`` is the filter by which a header tells that a log cannot be in the block, empty where not known.
+    """
 
     number: int
     hash: bytes
     parent_hash: bytes
     timestamp: int
+    logs_bloom: bytes = field(default=b"", compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,9 +2,12 @@
 
 ChainError
   NodeUnreachable       nobody answers, or not in time, or with an HTTP error
+    NodeTooSlow         not in time
   NodeRefused           the node answered with a JSON-RPC error
   NodeMisbehaved        the node answered something that JSON-RPC or the contract's ABI does not allow
+    AnswerTooLarge      more bytes than are taken
   NotANetwork           the address holds no currency network contract
+  NotARegistry          the address holds no registry of currency networks
   MalformedTransaction  the text is no signed raw transaction
   WrongChain            the transaction is signed for another chain
 """
@@ -16,6 +19,10 @@ class ChainError(Exception):
 
 class NodeUnreachable(ChainError):
     """The node gave no answer; the text names its URL without credentials."""
+
+
+class NodeTooSlow(NodeUnreachable):
+    """The node gave no answer in time. Where much was asked for, less may come in time."""
 
 
 class NodeRefused(ChainError):
@@ -36,8 +43,16 @@ class NodeMisbehaved(ChainError):
     """The node's answer is malformed; the text names the request and what is wrong with the answer."""
 
 
+class AnswerTooLarge(NodeMisbehaved):
+    """The node's answer has more bytes than are taken. Where much was asked for, less may fit."""
+
+
 class NotANetwork(ChainError):
     """There is no currency network contract at the address that the text names."""
+
+
+class NotARegistry(ChainError):
+    """There is no registry of currency networks at the address that the text names."""
 
 
 class MalformedTransaction(ChainError):

@@ -6,14 +6,18 @@ from typing import Any
 
 from relay.addresses import Address, to_checksum
 from relay.chain import abi
+from relay.chain.calls import BlockTag, ChainCalls
 from relay.chain.errors import NodeRefused, NotANetwork
-from relay.chain.node import BlockTag, Node
 from relay.model import NetworkInfo
 
 logger = logging.getLogger(__name__)
 
 BEACON_SLOT = 0xA3F0AD74E5423AEBFD80D3EF4346578335A9A72AEAEE59FF6CB3582B35133D50
 """Where a proxy keeps the address of its beacon (EIP-1967)."""
+
+# Codes of geth and of Parity's heirs; others say it in words only.
+_EXECUTION_CODES = {3, -32015}
+_EXECUTION_FAULTS = ("revert", "opcode", "out of gas", "invalid jump", "stack", "vm ex", "instruction")
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +37,7 @@ class Account:
     balance: int
 
 
-def read_network(node: Node, address: Address, first_block: int | None = None) -> NetworkInfo:
+def read_network(node: ChainCalls, address: Address, first_block: int | None = None) -> NetworkInfo:
     """Return what the network contract says of itself at the head.
 
     Without ``first_block`` the block of its deployment is looked for; see `find_first_block`.
@@ -64,7 +68,7 @@ def read_network(node: Node, address: Address, first_block: int | None = None) -
     )
 
 
-def find_first_block(node: Node, address: Address) -> int:
+def find_first_block(node: ChainCalls, address: Address) -> int:
     """Return the number of a block at or before the contract's first event.
 
     Bisects over the contract's code for the block of its deployment. A node that keeps no old state cannot
@@ -93,39 +97,49 @@ def find_first_block(node: Node, address: Address) -> int:
     return present
 
 
-def is_proxied(node: Node, address: Address) -> bool:
+def is_proxied(node: ChainCalls, address: Address) -> bool:
     """Return whether a network stands behind a beacon proxy (AdministrativeProxy); its calls cost more gas."""
     return any(node.storage(address, BEACON_SLOT))
 
 
-def read_account(node: Node, network: Address, a: Address, b: Address, block: BlockTag = "latest") -> Account:
+def read_account(
+    node: ChainCalls, network: Address, a: Address, b: Address, block: BlockTag = "latest"
+) -> Account:
     """Return the trustline of two users, seen by ``a``, as it was after ``block``."""
     return Account(*_call(node, network, "getAccount", (a, b), block))
 
 
-def read_users(node: Node, network: Address, block: BlockTag = "latest") -> list[Address]:
+def read_users(node: ChainCalls, network: Address, block: BlockTag = "latest") -> list[Address]:
     """Return everybody who ever had a trustline, in the contract's order; closing removes nobody."""
     (users,) = _call(node, network, "getUsers", (), block)
     return [bytes.fromhex(user[2:]) for user in users]
 
 
-def _read(node: Node, network: Address, function: str) -> Any:
+def is_of_contract(refusal: NodeRefused) -> bool:
+    """Say whether a call was refused because of what the contract does; the node's own trouble passes."""
+    words = refusal.message.lower()
+    return refusal.code in _EXECUTION_CODES or any(fault in words for fault in _EXECUTION_FAULTS)
+
+
+def _read(node: ChainCalls, network: Address, function: str) -> Any:
     (value,) = _call(node, network, function, (), "latest")
     return value
 
 
-def _read_text(node: Node, network: Address, function: str) -> str:
+def _read_text(node: ChainCalls, network: Address, function: str) -> str:
     # A contract may hold any text; Postgres takes all but this character.
     return str(_read(node, network, function)).replace("\0", "\N{REPLACEMENT CHARACTER}")
 
 
 def _call(
-    node: Node, network: Address, function: str, arguments: tuple[Any, ...], block: BlockTag
+    node: ChainCalls, network: Address, function: str, arguments: tuple[Any, ...], block: BlockTag
 ) -> tuple[Any, ...]:
     entry = abi.contract("CurrencyNetwork").entry("function", function)
     try:
         return abi.decode_result(entry, node.call(network, abi.encode_call(entry, arguments), block))
     except NodeRefused as refusal:
+        if not is_of_contract(refusal):
+            raise
         reason = refusal.message
     except ValueError as problem:
         reason = str(problem)

@@ -1,197 +1,170 @@
-"""The relay's node, asked over JSON-RPC."""
+"""A node, asked over JSON-RPC."""
 
+import http.client
+import math
 import os
+import time
 from collections.abc import Callable, Sequence
-from typing import Any, Literal, Protocol, TypeVar
-from urllib.parse import SplitResult, unquote, urlsplit
+from contextlib import suppress
+from typing import Any, TypeVar
 
-from requests import exceptions as http
-from web3._utils.threads import Timeout
-from web3.providers import HTTPProvider, IPCProvider
+from urllib3.exceptions import DecodeError, HTTPError, NewConnectionError
+from urllib3.exceptions import TimeoutError as LibraryTimeout
 
-from relay.addresses import Address
-from relay.chain import wire
-from relay.chain.errors import NodeMisbehaved, NodeRefused, NodeUnreachable
-from relay.chain.wire import Log
-from relay.model import Block
+from relay.chain import jsonrpc
+from relay.chain.calls import BATCH, BlockTag, ChainCalls
+from relay.chain.errors import AnswerTooLarge, NodeMisbehaved, NodeRefused, NodeTooSlow, NodeUnreachable
+from relay.chain.transport import BrokenOff, HttpStatus, TooManyBytes, Transport, transport_to
+from relay.chain.urls import public_url
 
-BATCH = 100
-"""Requests per JSON-RPC batch: geth's default limit is 1000, hosted nodes go down to 100."""
+__all__ = ["BATCH", "BlockTag", "ChainCalls", "Node", "public_url"]
 
-BlockTag = int | Literal["latest"]
+MOST_BYTES = 256 << 20
+"""No answer is taken that is longer: some 400,000 logs."""
+
+LONGEST_PAUSE_SECONDS = 60.0
+"""No longer than this is a node's wish to be left alone respected (Retry-After)."""
+
+_SHORTEST_PAUSE_SECONDS = 1.0
+_TOO_MANY_REQUESTS, _BUSY = 429, 503
+_NOT_ALLOWED = {401, 403, 407, 408}
+
 T = TypeVar("T")
 
 
-class RpcProvider(Protocol):
-    """The part of a web3 provider that is used here; a test hands in another."""
-
-    def make_request(self, method: Any, params: Any) -> Any:
-        """Send one request, return the whole JSON-RPC answer."""
-
-    def make_batch_request(self, requests: Any) -> Any:
-        """Send (method, params) pairs as one batch, return the answers in their order."""
-
-
-class Node:
+class Node(ChainCalls):
     """An Ethereum node, reached by ``http(s)://``, ``ipc://``, ``file://`` or the path of an ``.ipc`` socket.
 
-    Safe to use from several threads and after a fork. Nothing is retried: every request takes at most about
-    ``timeout`` seconds (to connect, and again to answer).
+    Safe to use from several threads and after a fork. Nothing is retried. A request takes at most ``timeout``
+    seconds in all: finding the name out, connecting, sending, and the whole answer.
 
-    Every method raises NodeUnreachable (no answer), NodeRefused (the node answered with an error) or
-    NodeMisbehaved (an answer of the wrong shape).
+    A node that answers HTTP status 429, or 503 with a Retry-After, is left alone for as long as it says (a second
+    where it says nothing, a minute at most): meanwhile every method raises NodeUnreachable at once.
     """
 
     def __init__(
-        self, url: str, timeout: float = 10, connect: "Callable[[str, float], RpcProvider] | None" = None
+        self,
+        url: str,
+        timeout: float = 10,
+        connect: Callable[[str, float], Transport] = transport_to,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """Prepare the connection; nothing is sent yet.
+        """Prepare the connection; nothing is sent yet. ``clock`` is in seconds, from any beginning.
 
         Raises:
             ValueError: if the URL has a scheme or form that no node is reached by.
 
         """
         self.url = public_url(url)
+        self.timeout = timeout
         self._target = url
-        self._timeout = timeout
-        self._connect = connect or connect_by_url
-        self._provider = self._connect(url, timeout)
+        self._connect = connect
+        self._clock = clock
+        self._transport = connect(url, timeout)
         self._pid = os.getpid()
+        self._batch = BATCH
+        self._silent_until = -math.inf
 
-    def chain_id(self) -> int:
-        """Return the chain's id (EIP-155)."""
-        return self._ask("eth_chainId", [], wire.quantity)
+    def ask(self, method: str, params: list[Any], read: Callable[[Any], T], seconds: float | None = None) -> T:
+        """As `ChainCalls.ask`, within ``seconds`` if that is less than the timeout."""
+        (identifier,) = ids = jsonrpc.new_ids(1)
+        answer = self._exchange(method, jsonrpc.encode([(method, params)], ids, as_batch=False), seconds)
+        return self._read(method, self._understand(method, lambda: jsonrpc.single(answer, identifier)), read)
 
-    def ping(self) -> None:
-        """Raise unless the node answers."""
-        self._ask("eth_blockNumber", [], wire.quantity)
+    def ask_all(
+        self,
+        requests: Sequence[tuple[str, list[Any]]],
+        reads: Sequence[Callable[[Any], T]],
+        seconds: float | None = None,
+    ) -> list[T]:
+        """As `ChainCalls.ask_all`, within ``seconds`` if that is less than the timeout.
 
-    def head(self) -> Block:
-        """Return the newest block."""
-        return self._ask("eth_getBlockByNumber", ["latest", False], wire.block)
-
-    def block(self, number: int) -> Block | None:
-        """Return the canonical block of that number, None if there is none (yet, or any more)."""
-        return self._ask("eth_getBlockByNumber", [hex(number), False], _block_or_none)
-
-    def blocks(self, numbers: Sequence[int]) -> list[Block | None]:
-        """Return what `block` returns for every number, in the same order, in batches of at most 100."""
-        found: list[Block | None] = []
-        for start in range(0, len(numbers), BATCH):
-            chunk = numbers[start : start + BATCH]
-            requests = [("eth_getBlockByNumber", [hex(number), False]) for number in chunk]
-            blocks = self._ask_all(requests, _block_or_none)
-            for number, block in zip(chunk, blocks, strict=True):
-                if block is not None and block.number != number:
-                    raise NodeMisbehaved(f"the node {self.url} answered block {block.number} for {number}")
-            found += blocks
-        return found
-
-    def logs(self, addresses: Sequence[Address], first: int, last: int) -> list[Log]:
-        """Return all logs of these contracts in the blocks first..last (inclusive), in chain order.
-
-        Nodes limit the range or the number of logs and answer NodeRefused beyond it.
+        A node that refuses a batch as a whole is asked for less at a time, from then on.
         """
-        if not addresses or last < first:
-            return []  # to a node an empty address filter means every contract
-        criteria = {
-            "address": ["0x" + address.hex() for address in addresses],
-            "fromBlock": hex(first),
-            "toBlock": hex(last),
-        }
-        wanted = frozenset(addresses)
+        until = self._clock() + self._limit(seconds)
+        results: list[T] = []
+        while len(results) < len(requests):
+            size = min(self._batch, len(requests) - len(results))
+            some, readers = requests[len(results) :][:size], reads[len(results) :][:size]
+            left = max(0.001, until - self._clock())
+            try:
+                results += [self.ask(*some[0], readers[0], left)] if size == 1 else self._ask(some, readers, left)
+            except _BatchRefused as refused:
+                self._batch = min(self._batch, refused.at_once)
+        return results
 
-        def read(value: Any) -> list[Log]:
-            logs = [wire.log(entry) for entry in value]
-            for log in logs:
-                if log.address not in wanted or not first <= log.block_number <= last:
-                    raise ValueError(f"log {log.log_index} of block {log.block_number} was not asked for")
-            return sorted(logs, key=lambda log: (log.block_number, log.log_index))
-
-        return self._ask("eth_getLogs", [criteria], read)
-
-    def call(self, to: Address, data: bytes, block: BlockTag = "latest") -> bytes:
-        """Return what the contract returns to a message call; a revert is NodeRefused."""
-        message = {"to": "0x" + to.hex(), "data": "0x" + data.hex()}
-        return self._ask("eth_call", [message, _tag(block)], wire.octets)
-
-    def code(self, address: Address, block: BlockTag = "latest") -> bytes:
-        """Return the contract code at an address, empty if there is none. Needs the state of that block."""
-        return self._ask("eth_getCode", ["0x" + address.hex(), _tag(block)], wire.octets)
-
-    def storage(self, address: Address, slot: int, block: BlockTag = "latest") -> bytes:
-        """Return the 32-byte word in a slot of a contract's storage, zero if it was never written."""
-        params = ["0x" + address.hex(), hex(slot), _tag(block)]
-        return self._ask("eth_getStorageAt", params, lambda value: wire.octets(value, 32))
-
-    def balance(self, address: Address) -> int:
-        """Return the balance of an account in wei."""
-        return self._ask("eth_getBalance", ["0x" + address.hex(), "latest"], wire.quantity)
-
-    def pending_nonce(self, address: Address) -> int:
-        """Return the next nonce of an account, counting its transactions that wait in the node's pool."""
-        return self._ask("eth_getTransactionCount", ["0x" + address.hex(), "pending"], wire.quantity)
-
-    def gas_price(self) -> int:
-        """Return the node's suggested gas price in wei."""
-        return self._ask("eth_gasPrice", [], wire.quantity)
-
-    def send_raw_transaction(self, raw: bytes) -> bytes:
-        """Hand a signed transaction to the node, return its hash; NodeRefused carries the node's reason."""
-        return self._ask("eth_sendRawTransaction", ["0x" + raw.hex()], _hash)
-
-    def transaction_known(self, transaction_hash: bytes) -> bool:
-        """Return whether the node has this transaction, in its pool or in a block."""
-        return self._ask(
-            "eth_getTransactionByHash", ["0x" + transaction_hash.hex()], lambda value: value is not None
-        )
-
-    def _ask(self, method: str, params: list[Any], read: Callable[[Any], T]) -> T:
-        answer = self._exchange(method, lambda: self._transport().make_request(method, params))
-        return self._read(method, answer, read)
-
-    def _ask_all(self, requests: list[tuple[str, list[Any]]], read: Callable[[Any], T]) -> list[T]:
+    def _ask(
+        self, requests: Sequence[tuple[str, list[Any]]], reads: Sequence[Callable[[Any], T]], seconds: float
+    ) -> list[T]:
         method = requests[0][0]
-        answers = self._exchange(method, lambda: self._transport().make_batch_request(requests))
-        if not isinstance(answers, list):
-            return [self._read(method, answers, read)]  # one error object for the whole batch: raises
-        if len(answers) != len(requests):
-            raise NodeMisbehaved(
-                f"the node {self.url} answered {len(answers)} of {len(requests)} batched {method} requests"
-            )
-        return [self._read(method, answer, read) for answer in answers]
+        ids = jsonrpc.new_ids(len(requests))
+        answer = self._exchange(method, jsonrpc.encode(requests, ids, as_batch=True), seconds)
+        if not isinstance(answer, list):
+            if isinstance(answer, dict) and answer.get("error") is not None:
+                raise _BatchRefused(len(requests) // 2)
+            raise NodeMisbehaved(f"the node {self.url} answered a batch of {method} with no batch")
+        answers = self._understand(method, lambda: jsonrpc.batch(answer, ids))
+        return [self._read(method, one, read) for one, read in zip(answers, reads, strict=True)]
 
-    def _transport(self) -> RpcProvider:
+    def _limit(self, seconds: float | None) -> float:
+        return self.timeout if seconds is None else min(seconds, self.timeout)
+
+    def _exchange(self, method: str, payload: bytes, seconds: float | None) -> Any:
+        """Return the decoded answer to a request."""
+        pause = self._silent_until - self._clock()
+        if pause > 0:
+            raise NodeUnreachable(f"the node {self.url} asked to be left alone for {math.ceil(pause)} s more")
+        limit = self._limit(seconds)
+        try:
+            answer = self._door().send(payload, limit, MOST_BYTES)
+        except HttpStatus as status:
+            answer = self._refusal_within(status, method)
+        except NewConnectionError as error:  # which its library counts among the timeouts
+            raise NodeUnreachable(f"the node {self.url} cannot be reached: {_reason(error)}") from None
+        except (TimeoutError, LibraryTimeout):
+            raise NodeTooSlow(f"the node {self.url} did not answer {method} within {limit:.3g} s") from None
+        except TooManyBytes:
+            raise AnswerTooLarge(
+                f"the node {self.url} answered {method} with more than {MOST_BYTES >> 20} MiB"
+            ) from None
+        except BrokenOff:
+            raise NodeUnreachable(f"the node {self.url} broke off its answer to {method}") from None
+        except DecodeError:
+            raise NodeMisbehaved(f"the node {self.url} answered {method} with broken compression") from None
+        except (HTTPError, http.client.HTTPException, OSError) as error:
+            # `from None`: the libraries' own texts quote the whole URL, and paths of hosted nodes are secrets.
+            raise NodeUnreachable(f"the node {self.url} cannot be reached: {_reason(error)}") from None
+        return self._understand(method, lambda: jsonrpc.decode(answer))
+
+    def _door(self) -> Transport:
         # A forked worker must not share its parent's sockets: the two would read each other's answers.
         if os.getpid() != self._pid:
-            self._provider = self._connect(self._target, self._timeout)
+            self._transport = self._connect(self._target, self.timeout)
             self._pid = os.getpid()
-        return self._provider
+        return self._transport
 
-    def _exchange(self, method: str, send: Callable[[], Any]) -> Any:
+    def _refusal_within(self, answer: HttpStatus, method: str) -> bytes:
+        """Return the body of an HTTP error that holds a JSON-RPC error, as hosted nodes send it; else raise."""
+        if answer.status == _TOO_MANY_REQUESTS or (answer.status == _BUSY and answer.retry_after):
+            pause = min(max(_seconds(answer.retry_after), _SHORTEST_PAUSE_SECONDS), LONGEST_PAUSE_SECONDS)
+            self._silent_until = self._clock() + pause
+        elif 400 <= answer.status < 500 and answer.status not in _NOT_ALLOWED:
+            with suppress(jsonrpc.NotJsonRpc):
+                body = jsonrpc.decode(answer.body)
+                if isinstance(body, dict) and isinstance(body.get("error"), dict):
+                    return answer.body
+        raise NodeUnreachable(f"the node {self.url} answered HTTP status {answer.status} to {method}") from None
+
+    def _understand(self, method: str, act: Callable[[], T]) -> T:
         try:
-            return send()
-        except http.HTTPError as error:
-            status = "unknown" if error.response is None else error.response.status_code
-            raise NodeUnreachable(f"the node {self.url} answered HTTP status {status} to {method}") from None
-        except (http.Timeout, Timeout, TimeoutError):
-            raise NodeUnreachable(
-                f"the node {self.url} did not answer {method} within {self._timeout:g} s"
-            ) from None
-        except (http.RequestException, OSError) as error:
-            # `from None`: the library's own text quotes the whole URL, and paths of hosted nodes are secrets.
-            raise NodeUnreachable(f"the node {self.url} cannot be reached: {_reason(error)}") from None
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
-            raise NodeMisbehaved(f"the node {self.url} answered {method} with no JSON-RPC") from error
+            return act()
+        except jsonrpc.NotJsonRpc as problem:
+            raise NodeMisbehaved(f"the node {self.url} answered {method} {problem}") from None
 
-    def _read(self, method: str, answer: Any, read: Callable[[Any], T]) -> T:
-        if not isinstance(answer, dict):
-            raise NodeMisbehaved(f"the node {self.url} answered {method} with no JSON-RPC object")
+    def _read(self, method: str, answer: dict[str, Any], read: Callable[[Any], T]) -> T:
         error = answer.get("error")
         if error is not None:
             raise _refusal(error)
-        if "result" not in answer:
-            raise NodeMisbehaved(f"the node {self.url} answered {method} with neither result nor error")
         try:
             return read(answer["result"])
         except (ValueError, KeyError, TypeError, AttributeError) as problem:
@@ -200,68 +173,12 @@ class Node:
             ) from problem
 
 
-def connect_by_url(url: str, timeout: float) -> RpcProvider:
-    """Return a web3 provider for the URL, without retries.
+class _BatchRefused(Exception):
+    """A batch was refused as a whole; half of it may not be."""
 
-    Credentials of an http URL are handed over as basic authentication, so that web3's logs lack them.
-
-    Raises:
-        ValueError: if the URL has a scheme or form that no node is reached by.
-
-    """
-    path = _socket_path(url)
-    if path is not None:
-        return IPCProvider(path, timeout=max(1, round(timeout)))
-    parts = _split(url)
-    if parts is None or parts.scheme not in {"http", "https"} or not parts.hostname:
-        raise ValueError(f"not the URL of a node: {public_url(url)} (expected http://, https:// or ipc://)")
-    options: dict[str, Any] = {"timeout": timeout}
-    if parts.username is not None:
-        options["auth"] = (unquote(parts.username), unquote(parts.password or ""))
-    location = parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()
-    return HTTPProvider(location, request_kwargs=options, exception_retry_configuration=None)
-
-
-def public_url(url: str) -> str:
-    """Return what of a node's URL may be shown: scheme, host and port, or the path of a socket.
-
-    User, password, path and query are left out: hosted nodes put the key there.
-    """
-    path = _socket_path(url)
-    if path is not None:
-        return path
-    parts = _split(url)
-    if parts is None or not parts.netloc:
-        return "(not a URL)"
-    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}"
-
-
-def _split(url: str) -> SplitResult | None:
-    try:
-        parts = urlsplit(url)
-        _ = parts.port  # raises if it is no port
-    except ValueError:
-        return None
-    return parts
-
-
-def _socket_path(url: str) -> str | None:
-    for scheme in ("ipc://", "file://"):
-        if url.startswith(scheme):
-            return unquote(url[len(scheme) :])
-    return url if "://" not in url and url.endswith(".ipc") else None
-
-
-def _tag(block: BlockTag) -> str:
-    return block if isinstance(block, str) else hex(block)
-
-
-def _block_or_none(value: Any) -> Block | None:
-    return None if value is None else wire.block(value)
-
-
-def _hash(value: Any) -> bytes:
-    return wire.octets(value, 32)
+    def __init__(self, at_once: int) -> None:
+        super().__init__(at_once)
+        self.at_once = at_once
 
 
 def _refusal(error: Any) -> NodeRefused:
@@ -271,10 +188,18 @@ def _refusal(error: Any) -> NodeRefused:
     return NodeRefused(str(error.get("message")), code if isinstance(code, int) else 0, error.get("data"))
 
 
+def _seconds(retry_after: str | None) -> float:
+    """Return the seconds that a Retry-After header names, 0 where it names none or a date (RFC 9110, 10.2.3)."""
+    text = (retry_after or "").strip()
+    return float(text[:9]) if text.isascii() and text.isdecimal() else 0.0
+
+
 def _reason(error: BaseException) -> str:
     """Return the operating system's word for a failed connection, found in the chain of causes."""
     seen: BaseException | None = error
-    while seen is not None:
+    for _ in range(10):
+        if seen is None:
+            break
         if isinstance(seen, OSError) and seen.strerror:
             return seen.strerror
         nested = getattr(seen, "reason", None) or next(

@@ -3,7 +3,8 @@
 IndexFault
 ├── OtherChain     the database was filled from another chain than the node's
 ├── PastFinality   the chain differs from the database below what a reorg may change: an operator must decide
-└── Inconsistent   the node's answers contradict each other: asked again, they will not
+├── Inconsistent   the node's answers contradict each other: asked again, they will not
+└── NodeBehind     the node has not come as far as the database
 """
 
 REBUILD_ADVICE = "to forget what is stored and read the chain anew, run `tl-relay index --rebuild`"
@@ -24,3 +25,7 @@ class PastFinality(IndexFault):
 
 class Inconsistent(IndexFault):
     """Blocks and logs do not fit together, most likely because the chain changed between two requests."""
+
+
+class NodeBehind(IndexFault):
+    """The database has gone beyond the node's newest block: it has to catch up, or its chain got shorter."""

@@ -35,6 +35,14 @@ def advance(trustline: Trustline, event: Event) -> Trustline:
     return Trustline(trustline.lower, trustline.higher) if changed.is_closed else changed
 
 
+def debt_of_lower(event: Event) -> int:
+    """Return the debt that a DebtUpdate tells, positive if the user with the lower address owes."""
+    assert event.value is not None
+    assert event.sender is not None
+    assert event.receiver is not None
+    return event.value if event.sender < event.receiver else -event.value
+
+
 def _with_balance(trustline: Trustline, event: Event) -> Trustline:
     assert event.value is not None
     balance = event.value if event.sender == trustline.lower else -event.value

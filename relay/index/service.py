@@ -2,21 +2,31 @@
 
 import logging
 import threading
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Sequence
 from typing import TypeVar
 
+from relay.addresses import Address
 from relay.chain.errors import ChainError, NotANetwork
-from relay.index.errors import Inconsistent
+from relay.index.errors import Inconsistent, IndexFault, NodeBehind
 from relay.index.indexer import Indexer, Step
 from relay.store.errors import SchemaMismatch, StoreError
+from relay.store.status import IndexState, IndexStatus
 from relay.store.writing import Writer
 
 logger = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
-_STANDBY_SECONDS = 1.0
-_FIRST_RETRY_SECONDS, _LONGEST_RETRY_SECONDS = 0.5, 15.0
+LONGEST_RETRY_SECONDS = 15.0
+"""How long the index waits at most before it tries again what failed."""
+
+_STANDBY_SECONDS = 0.5
+_FIRST_RETRY_SECONDS = 0.5
+_REPORT_SECONDS = 1.0
+_CHANGES_IN_A_ROW = 3
+"""So many contradictions in a row are no longer a chain that just changed, but a node that is at fault."""
+_LOOK_FOR_NETWORKS_SECONDS = 1.0
 
 
 class IndexService:
@@ -28,13 +38,43 @@ class IndexService:
         make_indexer: Callable[[Writer], Indexer],
         poll_seconds: float,
         stopping: threading.Event,
+        *,
+        find_networks: Callable[[], Sequence[Address]] | None = None,
+        wait: Callable[[float], object] | None = None,
+        process: str = "",
+        longest_retry_seconds: float = LONGEST_RETRY_SECONDS,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """Prepare; nothing is opened yet. ``poll_seconds`` is how often the head is asked for."""
+        """Prepare; nothing is opened yet.
+
+        Arguments:
+            open_writer: opens a connection for writing.
+            make_indexer: makes the indexer that writes with it.
+            poll_seconds: how often the head is asked for.
+            stopping: set when the service is to end.
+            find_networks: tells which networks are to be followed, asked about once a second; by default
+                always the same.
+            wait: waits so many seconds at most for a new head; by default until it is time to ask.
+            process: names this process (host:pid) in the status.
+            longest_retry_seconds: bounds the growing waits between attempts.
+            clock: seconds that only go forward.
+
+        """
         self._open_writer = open_writer
         self._make_indexer = make_indexer
         self._poll_seconds = poll_seconds
         self._stopping = stopping
+        self._find_networks = find_networks
+        self._wait = wait or stopping.wait
+        self._process = process
+        self._longest_retry_seconds = longest_retry_seconds
+        self._clock = clock
         self._retry_seconds = _FIRST_RETRY_SECONDS
+        self._indexer: Indexer | None = None
+        self._reported: tuple[IndexState, str] | None = None
+        self._reported_at = 0.0
+        self._contradictions = 0
+        self._looked_at = 0.0
 
     def run(self) -> None:
         """Index until ``stopping`` is set.
@@ -48,13 +88,16 @@ class IndexService:
                 writer = self._open_writer()
                 try:
                     if self._become_writer(writer):
+                        self._retry_seconds = _FIRST_RETRY_SECONDS
                         self._write(writer)
                 finally:
                     writer.close()
             except SchemaMismatch:
                 raise
             except StoreError as error:
-                self._wait_out(error)
+                # The state cannot be told where it is kept; the log is what remains.
+                logger.warning("waiting %g s: %s", self._retry_seconds, error)
+                self._stopping.wait(self._lengthened_retry())
 
     def _become_writer(self, writer: Writer) -> bool:
         """Wait until nobody else writes; return False if stopped meanwhile."""
@@ -71,42 +114,93 @@ class IndexService:
 
     def _write(self, writer: Writer) -> None:
         """Prepare and follow for as long as the writer's connection lasts."""
-        indexer = self._make_indexer(writer)
-        self._patiently(indexer.prepare)
-        logger.info("the index is ready")
+        self._reported, self._indexer = None, None
+        try:
+            indexer = self._patiently(writer, lambda: self._make_indexer(writer))
+            if indexer is None:
+                return
+            self._indexer = indexer
+            self._patiently(writer, indexer.prepare)
+            logger.info("the index is ready")
+            self._follow(writer, indexer)
+        except (IndexFault, NotANetwork) as fault:
+            self._report(writer, IndexState.STOPPED, str(fault))
+            raise
+
+    def _follow(self, writer: Writer, indexer: Indexer) -> None:
         is_behind = True
         while not self._stopping.is_set():
-            step = self._patiently(indexer.step)
+            self._look_for_networks(indexer)
+            step = self._patiently(writer, indexer.step)
             if step is None:
-                if is_behind:
+                if is_behind and not self._stopping.is_set():
                     logger.info("the database has reached the head of the chain")
                     is_behind = False
-                self._stopping.wait(self._poll_seconds)
+                self._report(writer, IndexState.FOLLOWING)
+                self._wait(self._poll_seconds)
                 continue
             is_behind = is_behind or step.head > step.block.number
-            _report(step, is_behind=is_behind)
+            is_backfilling = is_behind or step.joining > 0
+            self._report(writer, IndexState.BACKFILLING if is_backfilling else IndexState.FOLLOWING)
+            _log(step, is_behind=is_behind)
 
-    def _patiently(self, act: Callable[[], T]) -> T | None:
+    def _look_for_networks(self, indexer: Indexer) -> None:
+        now = self._clock()
+        if self._find_networks is None or now - self._looked_at < _LOOK_FOR_NETWORKS_SECONDS:
+            return
+        self._looked_at = now
+        indexer.serve(self._find_networks())
+
+    def _patiently(self, writer: Writer, act: Callable[[], T]) -> T | None:
         """Act, and again for as long as the node is at fault and nobody stops us."""
         while not self._stopping.is_set():
             try:
                 result = act()
-            except (ChainError, Inconsistent) as error:
+            except (ChainError, Inconsistent, NodeBehind) as error:
                 if isinstance(error, NotANetwork):
                     raise
-                self._wait_out(error)
+                self._wait_out(writer, error)
             else:
-                self._retry_seconds = _FIRST_RETRY_SECONDS
+                self._retry_seconds, self._contradictions = _FIRST_RETRY_SECONDS, 0
                 return result
         return None
 
-    def _wait_out(self, error: Exception) -> None:
-        logger.warning("waiting %g s: %s", self._retry_seconds, error)
-        self._stopping.wait(self._retry_seconds)
-        self._retry_seconds = min(self._retry_seconds * 2, _LONGEST_RETRY_SECONDS)
+    def _wait_out(self, writer: Writer, error: Exception) -> None:
+        if isinstance(error, Inconsistent):
+            # The chain is changing under our hands; what it is now can be read at once.
+            logger.info("asking the node again: %s", error)
+            self._contradictions += 1
+            if self._contradictions >= _CHANGES_IN_A_ROW:
+                self._report(writer, IndexState.WAITING, f"the node keeps contradicting itself: {error}")
+            self._stopping.wait(min(self._lengthened_retry(), self._poll_seconds))
+            return
+        if self._reported != (IndexState.WAITING, str(error)):
+            logger.warning("waiting: %s", error)
+        self._report(writer, IndexState.WAITING, str(error))
+        # A node that is behind tells by every new head that it is not gone.
+        seconds = self._poll_seconds if isinstance(error, NodeBehind) else self._lengthened_retry()
+        end = self._clock() + seconds
+        while (left := end - self._clock()) > 0 and not self._stopping.wait(min(left, _REPORT_SECONDS)):
+            self._report(writer, IndexState.WAITING, str(error))
+
+    def _lengthened_retry(self) -> float:
+        seconds, self._retry_seconds = (
+            self._retry_seconds,
+            min(self._retry_seconds * 2, self._longest_retry_seconds),
+        )
+        return seconds
+
+    def _report(self, writer: Writer, state: IndexState, reason: str = "") -> None:
+        """Tell the state when it changes, and now and then that it has not."""
+        now = self._clock()
+        if self._reported == (state, reason) and now - self._reported_at < _REPORT_SECONDS:
+            return
+        self._reported, self._reported_at = (state, reason), now
+        head, final = (None, None) if self._indexer is None else (self._indexer.head, self._indexer.final_number)
+        writer.report(IndexStatus(self._process, state, reason, head, final))
 
 
-def _report(step: Step, *, is_behind: bool) -> None:
+def _log(step: Step, *, is_behind: bool) -> None:
     if step.undone:
         logger.warning("undid %d blocks that the chain has replaced", step.undone)
     level = logging.INFO if is_behind or step.events or step.undone else logging.DEBUG

@@ -1,14 +1,22 @@
 """Fetching a stretch of blocks from the node, and making sure that its parts belong together."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Protocol
 
 from relay.addresses import Address
-from relay.chain.events import decode
+from relay.chain.bloom import LogSieve
+from relay.chain.errors import AnswerTooLarge, ChainError, NodeRefused
+from relay.chain.events import TOPICS, decode
 from relay.chain.wire import Log
 from relay.index.errors import Inconsistent
 from relay.model import Block, Event
+
+TOO_MUCH: tuple[type[ChainError], ...] = (NodeRefused, AnswerTooLarge)
+"""What a node says, each in its own words, where it limits the blocks or the logs of one answer."""
+
+_NONE: Mapping[int, Block] = MappingProxyType({})
 
 
 class ChainNode(Protocol):
@@ -20,6 +28,9 @@ class ChainNode(Protocol):
     def head(self) -> Block:
         """Return the newest block."""
 
+    def finalized(self) -> Block | None:
+        """Return the newest block that can no longer be replaced, None where the node knows of none."""
+
     def block(self, number: int) -> Block | None:
         """Return a canonical block."""
 
@@ -28,6 +39,9 @@ class ChainNode(Protocol):
 
     def logs(self, addresses: Sequence[Address], first: int, last: int) -> list[Log]:
         """Return the logs of contracts in an inclusive range."""
+
+    def logs_of_block(self, addresses: Sequence[Address], block: Block) -> list[Log]:
+        """Return the logs of contracts in the block of that hash."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +58,13 @@ class Stretch:
 
 
 def fetch_stretch(
-    node: ChainNode, networks: Sequence[Address], first: int, last: int, unfinal_from: int, parent: bytes | None
+    node: ChainNode,
+    networks: Sequence[Address],
+    first: int,
+    last: int,
+    unfinal_from: int,
+    parent: bytes | None,
+    known: Mapping[int, Block] = _NONE,
 ) -> Stretch:
     """Fetch blocks ``first`` to ``last``.
 
@@ -56,6 +76,7 @@ def fetch_stretch(
         unfinal_from: number from which on blocks can still be replaced; their headers are fetched and must
             be linked to each other, and every log must belong to one of them.
         parent: hash that the first block must be built on, if its header is among those fetched.
+        known: headers that were fetched before, by number.
 
     Raises:
         Inconsistent: if headers and logs are not of one chain.
@@ -64,13 +85,15 @@ def fetch_stretch(
     """
     # Headers come first: should the chain change before the logs come, the headers kept are the old ones, and
     # the next step finds that the chain has left them. The other way round a missing log would stay unnoticed.
-    headers = _headers(node, sorted({*range(max(first, unfinal_from), last + 1), last}))
+    headers = _headers(node, sorted({*range(max(first, unfinal_from), last + 1), last}), known)
     _require_links(headers, first, parent)
-    logs = node.logs(networks, first, last)
+    logs = _logs(node, networks, headers, first, last)
     undated = {log.block_number for log in logs if log.block_timestamp is None} - headers.keys()
-    headers.update(_headers(node, sorted(undated)))
+    headers.update(_headers(node, sorted(undated), known))
     events = []
     for log in logs:
+        if not first <= log.block_number <= last:
+            raise Inconsistent(f"a log of block {log.block_number} came among those of blocks {first} to {last}")
         header = headers.get(log.block_number)
         if header is None:
             assert log.block_timestamp is not None
@@ -85,13 +108,45 @@ def fetch_stretch(
     return Stretch(sorted(headers.values(), key=lambda block: block.number), events, headers[last])
 
 
-def _headers(node: ChainNode, numbers: Sequence[int]) -> dict[int, Block]:
-    headers = {}
-    for number, block in zip(numbers, node.blocks(numbers), strict=True):
-        if block is None:
-            raise Inconsistent(f"the node has no header of block {number}, which is below its head")
-        headers[number] = block
+def fetch_headers(node: ChainNode, first: int, last: int) -> dict[int, Block]:
+    """Return the headers ``first`` to ``last``, which must be linked; raises as fetch_stretch."""
+    headers = _headers(node, range(first, last + 1), _NONE)
+    _require_links(headers, first, None)
     return headers
+
+
+def _logs(
+    node: ChainNode, networks: Sequence[Address], headers: Mapping[int, Block], first: int, last: int
+) -> list[Log]:
+    """Return all logs of the stretch: of one block by its hash, of several by their range, checked for gaps.
+
+    A node that has not come so far, or is on another branch by now, answers a range with fewer logs and no word.
+    """
+    if not networks:
+        return []
+    if first == last:
+        return node.logs_of_block(networks, headers[last])
+    logs = node.logs(networks, first, last)
+    told = {log.block_number for log in logs}
+    sieve = LogSieve(networks, TOPICS)
+    for number, header in headers.items():
+        if number not in told and sieve.may_hold(header.logs_bloom):
+            logs += node.logs_of_block(networks, header)
+    end = node.block(last)
+    if end is None or end.hash != headers[last].hash:
+        raise Inconsistent(f"block {last} was replaced while logs up to there were fetched")
+    return sorted(logs, key=lambda log: (log.block_number, log.log_index))
+
+
+def _headers(node: ChainNode, numbers: Sequence[int], known: Mapping[int, Block]) -> dict[int, Block]:
+    missing = [number for number in numbers if number not in known]
+    headers = {number: known[number] for number in numbers if number in known}
+    if missing:
+        for number, block in zip(missing, node.blocks(missing), strict=True):
+            if block is None:
+                raise Inconsistent(f"the node has no header of block {number}, which is below its head")
+            headers[number] = block
+    return {number: headers[number] for number in numbers}
 
 
 def _require_links(headers: dict[int, Block], first: int, parent: bytes | None) -> None:

@@ -1,6 +1,12 @@
 """What an operator can set: typed settings from TOML, environment and options, and the address file."""
 
-from relay.settings.addresses import Addresses, find_addresses, load_addresses, read_addresses
+from relay.settings.addresses import (
+    Addresses,
+    WatchedAddresses,
+    find_addresses,
+    load_addresses,
+    read_addresses,
+)
 from relay.settings.errors import SettingsError
 from relay.settings.loading import build, environment_variables, load
 from relay.settings.model import (
@@ -35,6 +41,7 @@ __all__ = [
     "RestSettings",
     "Settings",
     "SettingsError",
+    "WatchedAddresses",
     "build",
     "environment_variables",
     "find_addresses",

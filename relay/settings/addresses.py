@@ -1,6 +1,7 @@
 """The address file: which contracts a relay serves. JSON, in the form that the predecessor reads."""
 
 import json
+import logging
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,8 @@ from relay.addresses import Address
 from relay.settings.errors import SettingsError
 from relay.settings.model import Settings
 from relay.settings.reading import EthereumAddress, Place, shown, suggestion
+
+logger = logging.getLogger(__name__)
 
 KEYS = (
     "networks",
@@ -71,16 +74,17 @@ def read_addresses(document: object, path: Path) -> Addresses:
 def find_addresses(settings: Settings) -> Addresses:
     """Return the address file's contracts, with the networks of [relay] networks after the file's.
 
-    The file may be missing where [relay] networks names some.
+    The file may be missing where [relay] networks names some or [relay] registry is given.
 
     Raises:
-        SettingsError: as load_addresses, or there is no network in either place.
+        SettingsError: as load_addresses, or there is no network in either place and no registry.
 
     """
-    path, given = settings.relay.addresses_filepath, settings.relay.networks
-    addresses = Addresses() if given and not path.exists() else load_addresses(path)
+    path, given, registry = settings.relay.addresses_filepath, settings.relay.networks, settings.relay.registry
+    is_optional = bool(given or registry)
+    addresses = Addresses() if is_optional and not path.exists() else load_addresses(path)
     networks = tuple(dict.fromkeys((*addresses.networks, *given)))
-    if not networks:
+    if not networks and registry is None:
         raise SettingsError(f"{path}: networks is empty: there is no currency network to serve")
     return Addresses(
         networks,
@@ -89,6 +93,39 @@ def find_addresses(settings: Settings) -> Addresses:
         addresses.identity_proxy_factories,
         addresses.identity_implementations,
     )
+
+
+class WatchedAddresses:
+    """The networks that address file and settings name, read again whenever the file was changed."""
+
+    def __init__(self, settings: Settings, networks: tuple[Address, ...]) -> None:
+        """Begin with the networks that were found there just now."""
+        self._settings = settings
+        self._stamp = _stamp(settings.relay.addresses_filepath)
+        self._networks = networks
+
+    def __call__(self) -> tuple[Address, ...]:
+        """Return the networks; a file that cannot be read leaves them as they were, and the log says why."""
+        stamp = _stamp(self._settings.relay.addresses_filepath)
+        if stamp != self._stamp:
+            self._stamp = stamp
+            try:
+                networks = find_addresses(self._settings).networks
+            except SettingsError as error:
+                logger.warning("the networks stay as they are: %s", error)
+                return self._networks
+            if networks != self._networks:
+                logger.info("read the address file again: %d networks", len(networks))
+            self._networks = networks
+        return self._networks
+
+
+def _stamp(path: Path) -> tuple[int, int, int] | None:
+    try:
+        status = path.stat()
+    except OSError:
+        return None
+    return status.st_mtime_ns, status.st_size, status.st_ino
 
 
 def _read(path: Path) -> object:

@@ -59,8 +59,6 @@ def build(
         if value is not None:
             _set(table, origins, dotted_key, OPTIONS.get(dotted_key, dotted_key), value)
     settings = read_table(Settings, table, Place((), origins))
-    if len(settings.node.urls) > 1:
-        translation.remarks.append("[node] urls has several entries: only the first is used")
     return replace(settings, remarks=tuple(translation.remarks))
 
 
@@ -122,10 +120,13 @@ def _anchor(table: dict[str, dict[str, Any]], folder: Path) -> None:
     relay.setdefault("addresses_filepath", str(Settings().relay.addresses_filepath))
     for section, entry in keys(Settings).items():
         kind = entry.metadata["kind"]
+        given: object = table.get(section)
+        if not isinstance(given, dict):
+            continue
         for name, inner in keys(kind.settings).items():
-            value = table.get(section, {}).get(name)
+            value = given.get(name)
             if inner.metadata["is_path"] and isinstance(value, str) and value:
-                table[section][name] = str(folder / value)
+                given[name] = str(folder / value)
 
 
 def _from_environment(

@@ -25,7 +25,7 @@ from relay.settings.reading import (
     read_table,
     suggestion,
 )
-from relay.settings.urls import is_database_url, is_host, is_node_url
+from relay.settings.urls import is_database_url, is_heads_url, is_host, is_node_url
 
 ANY_INTERFACE = "0.0.0.0"  # noqa: S104  what an operator asks for with an empty host
 _MAX_BLOCK = 2**63 - 1  # Postgres bigint
@@ -44,6 +44,13 @@ class DelegateGasPriceMethod(StrEnum):
     RPC = "rpc"
     FIXED = "fixed"
     BOUND = "bound"
+
+
+class FinalitySource(StrEnum):
+    """Which blocks can no longer be replaced: those the node says, or those deep enough below the head."""
+
+    NODE = "node"
+    DEPTH = "depth"
 
 
 class LogLevel(StrEnum):
@@ -77,16 +84,24 @@ class GasPriceSettings:
 
 @dataclass(frozen=True, slots=True)
 class RelaySettings:
-    """[relay]: which contracts are served. ``networks`` are served in addition to the address file's."""
+    """[relay]: which contracts are served.
+
+    ``networks`` are served in addition to the address file's, and those that the CurrencyNetworkRegistry at
+    ``registry`` lists.
+    """
 
     addresses_filepath: Path = key(FilePath(), Path("addresses.json"), is_path=True)
     networks: tuple[Address, ...] = key(ListOf(EthereumAddress()), ())
+    registry: Address | None = key(EthereumAddress(), None)
     gas_price_computation: GasPriceSettings = key(Table(GasPriceSettings), GasPriceSettings)
 
 
 @dataclass(frozen=True, slots=True)
 class NodeSettings:
-    """[node]: the Ethereum node. ``urls`` may hold credentials and is not shown by repr."""
+    """[node]: the Ethereum nodes, the preferred ones first, and who of them tells of new blocks.
+
+    ``urls`` and ``heads_url`` may hold credentials and are not shown by repr. The timeout is a request's.
+    """
 
     urls: tuple[str, ...] = key(
         ListOf(Text("an http://, https:// or ipc:// URL", is_node_url), at_least=1),
@@ -94,6 +109,7 @@ class NodeSettings:
         secret=True,
     )
     timeout_seconds: float = key(Seconds(), 10.0)
+    heads_url: str = key(Text("a ws:// or wss:// URL", is_heads_url), "", secret=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,12 +146,15 @@ class IndexSettings:
     """[index]: how the chain is read.
 
     ``first_block`` is found by itself where it is None. ``batch_blocks`` are asked of the node and committed at
-    once, ``finality_depth`` blocks below the head can no longer be replaced.
+    once. What can no longer be replaced says ``finality``: the node, or only ``finality_depth`` in blocks below
+    the head. A node that is behind for ``shorter_chain_seconds`` is believed to have got a shorter chain.
     """
 
     first_block: int | None = key(WholeNumber(0, _MAX_BLOCK), None)
     batch_blocks: int = key(WholeNumber(1, 1_000_000), 2000)
+    finality: FinalitySource = key(Choice(FinalitySource), FinalitySource.NODE)
     finality_depth: int = key(WholeNumber(1, 1_000_000), 128)
+    shorter_chain_seconds: float = key(Seconds(), 5.0)
     poll_seconds: float = key(Seconds(), 1.0)
 
 

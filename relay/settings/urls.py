@@ -23,6 +23,19 @@ def is_node_url(text: str) -> bool:
         return False
 
 
+def is_heads_url(text: str) -> bool:
+    """Tell whether new heads can be listened for by this URL: ws(s)://host[:port]; empty is none."""
+    if not text:
+        return True
+    if not text.isprintable() or " " in text:
+        return False
+    try:
+        parts = urlsplit(text)
+        return parts.scheme in ("ws", "wss") and bool(parts.hostname) and parts.port != 0 and not parts.fragment
+    except ValueError:
+        return False
+
+
 def is_database_url(text: str) -> bool:
     """Tell whether libpq understands this: a postgresql:// URL or ``key=value`` pairs; empty is none."""
     if not text.isprintable():

@@ -23,6 +23,7 @@ Cursor = psycopg2.extensions.cursor
 
 _NUMERIC, _BYTEA = 1700, 17
 _CONNECT_TIMEOUT_SECONDS = 5
+_VANISHED_MILLISECONDS = 10_000
 
 _REFUSALS = (
     psycopg2.errors.InsufficientPrivilege,
@@ -59,9 +60,11 @@ def connect(url: str) -> Connection:
             url,
             connect_timeout=_CONNECT_TIMEOUT_SECONDS,
             application_name="tl-relay",
-            keepalives_idle=30,
-            keepalives_interval=10,
+            # A server that vanished without a word is noticed within about ten seconds.
+            keepalives_idle=5,
+            keepalives_interval=2,
             keepalives_count=3,
+            tcp_user_timeout=_VANISHED_MILLISECONDS,
         )
     psycopg2.extensions.register_type(_NUMERIC_AS_INT, connection)
     psycopg2.extensions.register_type(_BYTEA_AS_BYTES, connection)
@@ -95,10 +98,17 @@ def translated_errors() -> Iterator[None]:
         raise DatabaseUnreachable(f"the database is unreachable: {_one_line(error)}") from error
     except _REFUSALS as error:
         raise DatabaseRefuses(f"the database refuses: {_one_line(error)}") from error
+    except psycopg2.errors.UndefinedColumn as error:
+        raise SchemaMismatch(f"the database schema is not the one of this program: {_one_line(error)}") from error
     except psycopg2.errors.UndefinedTable as error:
         raise SchemaMismatch(
             "the database has lost its tables: start `tl-relay index`, it makes them and reads the chain anew"
         ) from error
+    except psycopg2.DatabaseError as error:
+        if type(error) is not psycopg2.DatabaseError:
+            raise
+        # All that libpq says of an answer that breaks off in the middle.
+        raise DatabaseUnreachable(f"the database is unreachable: {_one_line(error)}") from error
 
 
 def _one_line(error: Exception) -> str:

@@ -2,9 +2,9 @@
 
 import select
 from binascii import unhexlify
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 
 from psycopg2 import sql
@@ -55,12 +55,14 @@ class Changes:
     """What is different from an earlier position on the feed, as of one commit.
 
     ``trustlines`` holds the new state of each changed trustline, None for one that never was (after a reorg).
+    ``loaded`` holds, by id, all trustlines of the networks that are to be taken over as a whole.
     """
 
     block: CursorPosition | None
     position: int
     networks: list[StoredNetwork]
     trustlines: list[tuple[int, Pair, Trustline | None]]
+    loaded: dict[int, list[Trustline]] = field(default_factory=dict)
 
 
 class StateReader:
@@ -83,21 +85,74 @@ class StateReader:
             networks = _served(cursor)
             yield Snapshot(_position(cursor), _feed_end(cursor), networks, partial(_hand_over, cursor, networks))
 
-    def changes_since(self, position: int) -> Changes | None:
-        """Return what changed after a position on the feed, or None if the feed does not reach back so far."""
+    def changes_since(self, position: int, known: Collection[int]) -> Changes | None:
+        """Return what changed after a position on the feed, for a reader that knows some networks.
+
+        What changed is told by the events of the blocks that were added since, and by those that were withdrawn.
+        None if the feed does not reach back so far, or if it would be more than loading everything anew.
+
+        Raises:
+            SchemaMismatch: if the tables are gone.
+            DatabaseUnreachable, DatabaseBusy: if they cannot be read.
+
+        """
         with self._pool.snapshot() as cursor:
             cursor.execute("SELECT position FROM feed_horizon")
             row = cursor.fetchone()
             if row is None or row[0] > position:
                 return None
             cursor.execute(
-                "SELECT DISTINCT network_id, lower, higher FROM feed WHERE position > %s AND lower IS NOT NULL",
+                "SELECT min(least(first_block, undone_after + 1)) FILTER (WHERE kind = 'blocks'), "
+                "coalesce(sum(touched), 0), array_agg(network_id) FILTER (WHERE kind = 'network') "
+                "FROM feed WHERE position > %s",
                 (position,),
             )
-            keys = cursor.fetchall()
+            row = cursor.fetchone()
+            assert row is not None
+            lowest, touched, renewed = row
+            if touched > _FEW and touched > _half_of_all(cursor):
+                return None
+            networks = _served(cursor)
+            served = [network.id for network in networks]
+            loaded = {
+                network_id: _all_of(cursor, network_id)
+                for network_id in served
+                if network_id not in known or network_id in (renewed or ())
+            }
+            followed = [network_id for network_id in served if network_id not in loaded]
+            keys = [] if lowest is None else _touched(cursor, position, lowest, followed)
             states = _states(cursor, keys)
             trustlines = [(n, (low, high), states.get((n, low, high))) for n, low, high in keys]
-            return Changes(_position(cursor), _feed_end(cursor), _served(cursor), trustlines)
+            return Changes(_position(cursor), _feed_end(cursor), networks, trustlines, loaded)
+
+
+_FEW = 20_000
+"""So many changed trustlines are worth no thought whether loading everything would be cheaper."""
+
+
+def _half_of_all(cursor: Cursor) -> int:
+    cursor.execute("SELECT count(*) / 2 FROM trustlines")
+    row = cursor.fetchone()
+    return int(row[0]) if row else 0
+
+
+def _all_of(cursor: Cursor, network_id: int) -> list[Trustline]:
+    cursor.execute(f"SELECT {TRUSTLINE_COLUMNS} FROM trustlines WHERE network_id = %s", (network_id,))
+    return [trustline_from(row)[1] for row in cursor.fetchall()]
+
+
+def _touched(cursor: Cursor, position: int, lowest: int, networks: Sequence[int]) -> list[Row]:
+    """Return (network id, lower, higher) of the trustlines that changed after a position on the feed."""
+    cursor.execute(
+        "SELECT network_id, LEAST(sender, receiver), GREATEST(sender, receiver) FROM events "
+        "WHERE block_number >= %(lowest)s AND type IN ('TrustlineUpdate', 'BalanceUpdate') "
+        "AND network_id = ANY(%(networks)s) "
+        "UNION SELECT network_id, LEAST(sender, receiver), GREATEST(sender, receiver) FROM withdrawn_events "
+        "WHERE feed_position > %(position)s AND type IN ('TrustlineUpdate', 'BalanceUpdate') "
+        "AND network_id = ANY(%(networks)s)",
+        {"lowest": lowest, "position": position, "networks": list(networks)},
+    )
+    return cursor.fetchall()
 
 
 class FeedListener:

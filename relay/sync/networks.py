@@ -1,9 +1,10 @@
 """The graphs of all served networks in this process, and the block they stand at."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 
 from graph.network import NetworkGraph, Rules
+from graph.trustline import Trustline
 from relay.addresses import Address
 from relay.model import NetworkInfo
 from relay.store.reading import Changes, Snapshot
@@ -68,6 +69,10 @@ class Networks:
             raise UnknownNetwork(network)
         return infos[network]
 
+    def ids(self) -> set[int]:
+        """Return the ids of the served networks."""
+        return set(self._graphs)
+
     def addresses(self) -> list[Address]:
         """Return the addresses of the served networks, in the order in which they were added."""
         return list(self._infos)
@@ -90,24 +95,36 @@ class Networks:
             self._is_loaded = True
 
     def apply(self, changes: Changes) -> bool:
-        """Take over changes; return False, having done nothing, if other networks are served than before."""
+        """Take over changes; return False, having done nothing, if they lack a network that is served."""
+        served = {network.id for network in changes.networks}
+        if not served <= self._graphs.keys() | changes.loaded.keys():
+            return False
+        # Large networks are built before anybody is kept waiting.
+        loaded = {
+            network.id: _graph_of(network, changes.loaded[network.id])
+            for network in changes.networks
+            if network.id in changes.loaded
+        }
         with self._lock.writing():
-            if {network.id for network in changes.networks} != set(self._graphs):
-                return False
+            dropped = self._graphs
+            self._graphs = {network_id: dropped[network_id] for network_id in served & dropped.keys()} | loaded
             for network_id, pair, trustline in changes.trustlines:
-                graph = self._graphs.get(network_id)
-                if graph is None:
-                    continue
+                graph = self._graphs[network_id]
                 if trustline is None:
                     graph.forget(pair)
                 else:
                     graph.apply(trustline)
             self._take_over(changes.networks)
             self._block, self._position = changes.block, changes.position
-            return True
+        return True
 
     def _take_over(self, networks: list[StoredNetwork]) -> None:
         self._infos = {network.info.address: network.info for network in networks}
         self._ids = {network.info.address: network.id for network in networks}
         for network in networks:
             self._graphs[network.id].is_frozen = network.info.is_frozen
+
+
+def _graph_of(network: StoredNetwork, trustlines: Iterable[Trustline]) -> NetworkGraph:
+    rules = Rules(network.info.fee_divisor, network.info.prevent_mediator_interests)
+    return NetworkGraph(rules, trustlines, is_frozen=network.info.is_frozen)

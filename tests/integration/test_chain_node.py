@@ -26,7 +26,7 @@ from relay.chain.node import Node
 from relay.chain.transactions import parse_raw_transaction
 from relay.devnet.anvil import CHAIN_ID, Anvil, free_port
 from relay.devnet.deploy import CASH, deploy_network, transact
-from relay.model import Event, EventType, Terms
+from relay.model import Block, Event, EventType, Terms
 
 NOBODY = b"\xee" * 20
 NO_ONBOARDER = bytes(19) + b"\x01"
@@ -248,8 +248,8 @@ def test_a_silent_node_is_given_up_in_time(listener: socket.socket) -> None:
         (b"HTTP/1.1 503 Busy\r\nContent-Length: 0\r\n\r\n", NodeUnreachable, "HTTP status 503"),
         (b"HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\n<html>", NodeMisbehaved, "no JSON-RPC"),
         (b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n\xff\xff", NodeMisbehaved, "no JSON-RPC"),
-        (b"HTTP/1.1 200 OK\r\nContent-Length: 60\r\n\r\n{", NodeUnreachable, "cannot be reached"),
-        (b"", NodeUnreachable, "cannot be reached"),
+        (b"HTTP/1.1 200 OK\r\nContent-Length: 60\r\n\r\n{", NodeUnreachable, "broke off its answer"),
+        (b"", NodeUnreachable, "cannot be reached: it hung up without an answer"),
     ],
 )
 def test_what_is_no_node_is_recognised(
@@ -311,3 +311,27 @@ def test_a_chain_without_old_state_is_indexed_from_a_block_before_the_contract(
         info = read_network(Node(second.url), address)
     assert info.first_block <= deployed
     assert any("first block of network" in record.getMessage() for record in caplog.records)
+
+
+def test_blocks_are_found_by_their_hash_and_the_final_one_by_its_tag(node: Node, w3: Web3) -> None:
+    w3.provider.make_request("anvil_mine", ["0xfa"])  # type: ignore[arg-type]
+    head = node.head()
+    assert node.block_by_hash(head.hash) == head
+    assert node.block_by_hash(b"\xab" * 32) is None
+    final = node.finalized()
+    assert final is not None
+    assert final == node.block(final.number)
+    assert head.number - 128 <= final.number < head.number
+
+
+def test_logs_and_calls_of_one_block_by_its_hash(node: Node, network: Contract, history: dict[str, Any]) -> None:
+    address, a, b = raw(network.address), history["a"], history["b"]
+    block = node.block(history["last"])
+    assert block is not None
+    assert node.logs_of_block([address], block) == node.logs([address], block.number, block.number)
+    assert read_account(node, address, a, b, block.hash) == read_account(node, address, a, b, block.number)
+    unknown = Block(block.number, b"\xab" * 32, b"", 0)
+    with pytest.raises(NodeRefused):
+        node.logs_of_block([address], unknown)
+    with pytest.raises(NodeRefused):
+        node.call(address, b"", unknown.hash)

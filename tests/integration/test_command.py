@@ -27,6 +27,7 @@ from relay.store.connection import connect
 from tests.support.chain_actions import Life
 
 SECONDS = 30
+TAKEOVER_SECONDS = 5.0
 PEOPLE = 5
 
 
@@ -235,7 +236,119 @@ def test_a_second_index_stands_by_and_takes_over(config: Path, life: Life, tmp_p
         (writer,) = [process for log, process in processes.items() if log != standby]
         writer.kill()
         writer.wait()
+        began = time.monotonic()
         until("the standby takes over", lambda: "taking over" in standby.read_text(), standby)
+        assert time.monotonic() - began < TAKEOVER_SECONDS
+
+
+def test_an_index_that_stands_still_is_replaced_and_stands_by_when_it_goes_on(
+    config: Path, life: Life, tmp_path: Path
+) -> None:
+    frozen_log, log = tmp_path / "frozen", tmp_path / "log"
+    with running("index", "--config", config, log=frozen_log) as frozen:
+        until("it follows", lambda: "reached the head" in frozen_log.read_text(), frozen_log)
+        with running("index", "--config", config, log=log):
+            until("the other stands by", lambda: "standing by" in log.read_text(), log)
+            frozen.send_signal(signal.SIGSTOP)
+            began = time.monotonic()
+            until("the other takes over", lambda: "taking over" in log.read_text(), log)
+            assert time.monotonic() - began < TAKEOVER_SECONDS
+            frozen.send_signal(signal.SIGCONT)
+            until("the first stands by", lambda: "standing by" in frozen_log.read_text(), frozen_log)
+
+
+def test_networks_are_added_and_removed_while_the_relay_runs(
+    config: Path, life: Life, web3: Web3, tmp_path: Path
+) -> None:
+    log, addresses = tmp_path / "log", config.parent / "addresses.json"
+    first = json.loads(addresses.read_text())["networks"]
+    by_file, by_command = (deploy_network(web3, CASH, "CurrencyNetwork").address for _ in range(2))
+
+    def serves(*wanted: str) -> bool:
+        return {entry["address"] for entry in api(config, "/networks") or []} == set(wanted)
+
+    with running("run", "--config", config, log=log):
+        until("the first is served", lambda: serves(*first), log)
+        addresses.write_text(json.dumps({"networks": [*first, by_file]}))
+        until("the file's is served", lambda: serves(*first, by_file), log)
+        said = run("networks", "add", by_command, "--config", config)
+        assert (said.returncode, by_command in said.stdout) == (0, True), said.stderr
+        until("the added one is served", lambda: serves(*first, by_file, by_command), log)
+        addresses.write_text('{"networks": [')
+        until("the mistake is told", lambda: "is not JSON" in log.read_text(), log)
+        assert serves(*first, by_file, by_command)
+        assert run("networks", "remove", by_file, "--config", config).returncode == 0
+        until("the removed one is gone", lambda: serves(*first, by_command), log)
+        listed = run("networks", "list", "--config", config).stdout.splitlines()
+        assert [line.split()[-1] for line in listed] == ["served"] * 3
+        assert any(by_file in line and "not served" in line for line in listed)
+        told = run("status", "--config", config)
+        assert told.returncode == 0, told.stderr
+        assert "index      following since" in told.stdout
+        assert ", 0 behind the head" in told.stdout
+        assert "networks   2 served" in told.stdout
+        assert " at block " in told.stdout
+    until("the end is noticed", lambda: run("status", "--config", config).returncode == 1)
+
+
+def test_an_address_that_is_no_network_is_not_added(config: Path, life: Life) -> None:
+    stranger = "0x1111111111111111111111111111111111111111"
+    assert_refused(run("networks", "add", stranger, "--config", config), stranger)
+    assert_refused(run("networks", "add", "0x12", "--config", config), "ADDRESS", "0x12")
+    assert_refused(run("networks", "remove", "--config", config), "which network?")
+
+
+def test_verification_tells_differences_and_has_the_running_index_repair_them(
+    config: Path, life: Life, database_url: str, tmp_path: Path
+) -> None:
+    log = tmp_path / "log"
+    with running("index", "--config", config, log=log):
+        until("the head is reached", lambda: "reached the head" in log.read_text(), log)
+        sound = run("verify", "--config", config)
+        assert sound.returncode == 0, sound.stderr
+        assert "no difference" in sound.stdout
+        spoil(database_url)
+        spoilt = run("verify", "--config", config)
+        assert spoilt.returncode == 1
+        assert "the database has" in spoilt.stdout
+        repaired = run("verify", "--repair", "--config", config)
+        assert repaired.returncode == 0, repaired.stdout + repaired.stderr
+    spoil(database_url)
+    assert run("verify", "--repair", "--config", config).returncode == 0
+    assert run("verify", "--config", config).returncode == 0
+
+
+def spoil(url: str) -> None:
+    connection = connect(url)
+    with connection, connection.cursor() as cursor:
+        cursor.execute("UPDATE trustlines SET balance = balance + 1, mtime = mtime + 1 WHERE given > 0")
+    connection.close()
+
+
+def test_past_finality_the_index_stops_and_says_so_while_the_api_goes_on(
+    config: Path, chain: Anvil, life: Life, tmp_path: Path
+) -> None:
+    log, serve_log = tmp_path / "log", tmp_path / "serve"
+    config.write_text(config.read_text() + 'finality = "depth"\nfinality_depth = 3\n')
+    snapshot = chain.rpc("evm_snapshot")
+    chain.rpc("anvil_mine", hex(10))
+    with running("index", "--config", config, log=log) as index:
+        until("the head is reached", lambda: "reached the head" in log.read_text(), log)
+        with running("serve", "--config", config, log=serve_log):
+            until("the users are served", lambda: users_served(config) == PEOPLE, serve_log)
+            chain.rpc("evm_revert", snapshot)
+            chain.rpc("evm_increaseTime", 1000)
+            chain.rpc("anvil_mine", hex(20))
+            assert index.wait(SECONDS) == 2
+            assert "tl-relay index --rebuild" in log.read_text()
+            told = run("status", "--config", config)
+            assert told.returncode == 1
+            assert "index      stopped since" in told.stdout
+            assert "tl-relay index --rebuild" in told.stdout
+            assert users_served(config) == PEOPLE
+            with running("index", "--rebuild", "--config", config, log=log):
+                until("it follows again", lambda: run("status", "--config", config).returncode == 0, log)
+                until("the users are served", lambda: users_served(config) == PEOPLE, serve_log)
 
 
 def test_the_predecessors_config_serves_a_chain_of_somebody_else(

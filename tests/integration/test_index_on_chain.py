@@ -132,7 +132,7 @@ def test_a_step_that_fails_halfway_leaves_the_database_untouched(
     writer = open_writer(database_url)
     with pytest.raises(ZeroDivisionError), writer.transaction() as transaction:  # noqa: PT012
         transaction.undo_after(0)
-        transaction.set_position(Block(1, b"x" * 32, b"", 1 // 0))
+        transaction.set_position(Block(1, b"x" * 32, b"", 1 // 0), 0)
     writer.close()
     assert dump(database_url) == before
 
@@ -375,7 +375,10 @@ def test_a_node_that_limits_its_answers_is_asked_for_less(
     synchronise(node, second_url, both)
     synchronise(node, database_url, [address_of(network)])
     writer = open_writer(database_url)
-    make_indexer(node, writer, both, asked=Limited(chain.url)).prepare()
+    indexer = make_indexer(node, writer, both, asked=Limited(chain.url))
+    indexer.prepare()
+    while indexer.step() is not None:
+        pass
     writer.close()
     assert_equals_contract(database_url, node, added, life.people)
     assert dump(database_url) == dump(second_url)
@@ -432,7 +435,7 @@ class Following:
         self._load()
 
     def catch_up(self) -> None:
-        changes = self._reader.changes_since(self.networks.position)
+        changes = self._reader.changes_since(self.networks.position, self.networks.ids())
         assert changes is not None
         if not self.networks.apply(changes):
             self._load()

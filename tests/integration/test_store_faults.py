@@ -47,7 +47,7 @@ def test_tables_that_are_gone_are_missed_by_name_of_the_remedy(database_url: str
     with reader.snapshot() as snapshot:
         assert snapshot.networks == []
     _execute(database_url, "DROP SCHEMA public CASCADE", "CREATE SCHEMA public")
-    for read in (reader.snapshot().__enter__, lambda: reader.changes_since(0)):
+    for read in (reader.snapshot().__enter__, lambda: reader.changes_since(0, ())):
         with pytest.raises(SchemaMismatch, match="start `tl-relay index`"):
             read()
 

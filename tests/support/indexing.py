@@ -6,6 +6,7 @@ from typing import Any
 from relay.addresses import Address
 from relay.chain.network import read_network
 from relay.chain.node import Node
+from relay.index.finality import FinalityRule
 from relay.index.indexer import Indexer, Options
 from relay.index.source import ChainNode
 from relay.store.connection import Pool
@@ -16,13 +17,14 @@ from relay.sync.networks import Networks
 
 TABLES = {
     "chain": "chain_id, genesis_hash",
-    "cursor": "block_number, block_hash, timestamp",
+    "cursor": "block_number, block_hash, timestamp, final_number",
     "networks": "address, name, symbol, decimals, fee_divisor, default_interest_rate, custom_interests, "
     "prevent_mediator_interests, first_block, is_frozen, is_served",
     "blocks": "number, hash, timestamp",
     "events": "block_number, log_index, type::text, transaction_hash, transaction_index, sender, receiver, value, "
     "given, received, rate_given, rate_received, is_frozen, closes, extra_data",
     "trustlines": "lower, higher, balance, given, received, rate_given, rate_received, is_frozen, mtime",
+    "debts": "lower, higher, debt",
 }
 
 
@@ -37,7 +39,9 @@ def open_writer(url: str) -> Writer:
 def make_indexer(
     node: Node, writer: Writer, networks: Sequence[Address], asked: ChainNode | None = None, **options: Any
 ) -> Indexer:
-    """Return an indexer; ``asked`` stands before the node for blocks and logs."""
+    """Return an indexer; ``asked`` stands before the node for blocks and logs. A given depth is the finality."""
+    if "finality_depth" in options:
+        options.setdefault("finality", FinalityRule.DEPTH)
     return Indexer(
         asked or node,
         writer,

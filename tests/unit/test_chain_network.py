@@ -12,6 +12,7 @@ from relay.chain import abi
 from relay.chain.errors import NodeMisbehaved, NodeUnreachable, NotANetwork
 from relay.chain.network import find_first_block, read_network
 from relay.chain.node import Node
+from tests.support.fake_node import FakeTransport
 
 NETWORK = bytes.fromhex("5fbdb2315678afecb367f032d93f642f64180aa3")
 ANSWERS = {
@@ -36,7 +37,7 @@ class FakeChain:
         self.answers = dict(ANSWERS)
         self.requests = 0
 
-    def make_request(self, method: str, params: Any) -> Any:
+    def answer(self, method: str, params: Any) -> Any:
         self.requests += 1
         if method == "eth_getBlockByNumber":
             zero = "0x" + "00" * 32
@@ -58,12 +59,9 @@ class FakeChain:
                 return {"result": "0x" + abi.abi_encode([kind], [value]).hex()}
         return {"result": "0x"}
 
-    def make_batch_request(self, _: Any) -> Any:
-        raise AssertionError("nothing here is asked in batches")
-
 
 def node_of(chain: Any) -> Node:
-    return Node("http://node.example", connect=lambda *_: chain)
+    return Node("http://node.example", connect=lambda *_: FakeTransport(chain.answer))
 
 
 def test_a_network_tells_of_itself() -> None:

@@ -1,51 +1,42 @@
 """The node as the relay sees it, with the transport handed in."""
 
+import json
 import os
 from typing import Any
 
 import pytest
-import requests
-from web3.providers import HTTPProvider, IPCProvider
+from urllib3.exceptions import DecodeError, ProtocolError
 
-from relay.chain.errors import NodeMisbehaved, NodeRefused, NodeUnreachable
-from relay.chain.node import BATCH, Node, connect_by_url, public_url
+from relay.chain.errors import AnswerTooLarge, NodeMisbehaved, NodeRefused, NodeTooSlow, NodeUnreachable
+from relay.chain.node import BATCH, Node
+from relay.chain.transport import BrokenOff, HttpStatus, TooManyBytes
+from relay.chain.urls import HttpTarget, http_target, public_url, socket_path
 from relay.model import Block
+from tests.support.fake_node import FakeTransport, answer_to
 
 URL = "http://user:secret@node.example:8545/v3/apikey?token=abc"
 NETWORK = bytes.fromhex("11" * 20)
 
 
-class FakeProvider:
-    """Answers from a function of (method, params); remembers what was asked."""
-
-    def __init__(self, answer: Any) -> None:
-        self.answer = answer
-        self.asked: list[tuple[str, Any]] = []
-        self.batches: list[int] = []
-
-    def make_request(self, method: str, params: Any) -> Any:
-        self.asked.append((method, params))
-        return self.answer(method, params)
-
-    def make_batch_request(self, requests: Any) -> Any:
-        self.batches.append(len(requests))
-        return [self.make_request(method, params) for method, params in requests]
+def node_answering(answer: Any) -> tuple[Node, FakeTransport]:
+    transport = FakeTransport(answer)
+    return Node(URL, connect=lambda *_: transport), transport
 
 
-def node_answering(answer: Any) -> tuple[Node, FakeProvider]:
-    provider = FakeProvider(answer)
-    return Node(URL, connect=lambda *_: provider), provider
+def node_sending(body: Any) -> Node:
+    """A node whose answer is these bytes, or what a function makes of the decoded request, or an error."""
+
+    class Sending(FakeTransport):
+        def send(self, payload: bytes, seconds: float, most_bytes: int) -> bytes:
+            if isinstance(body, BaseException):
+                raise body
+            return bytes(body(json.loads(payload)) if callable(body) else body)
+
+    return Node(URL, connect=lambda *_: Sending(None))
 
 
 def node_with_result(result: Any) -> Node:
-    return node_answering(lambda *_: {"jsonrpc": "2.0", "id": 1, "result": result})[0]
-
-
-def raising(error: BaseException) -> Node:
-    def answer(method: str, params: Any) -> Any:
-        raise error
-
-    return node_answering(answer)[0]
+    return node_answering(lambda *_: {"result": result})[0]
 
 
 def block_object(number: int) -> dict[str, str]:
@@ -93,44 +84,123 @@ def test_blocks_come_in_batches_in_the_order_asked() -> None:
         number = int(params[0], 16)
         return {"result": block_object(number) if number < 240 else None}
 
-    node, provider = node_answering(answer)
+    node, transport = node_answering(answer)
     numbers = list(range(249, -1, -1))
     blocks = node.blocks(numbers)
     assert [block.number if block else None for block in blocks] == [
         number if number < 240 else None for number in numbers
     ]
-    assert provider.batches == [BATCH, BATCH, 50]
+    assert transport.batches == [BATCH, BATCH, 50]
 
 
 def test_no_blocks_are_asked_for_when_none_are_wanted() -> None:
-    node, provider = node_answering(lambda *_: {"result": None})
+    node, transport = node_answering(lambda *_: {"result": None})
     assert node.blocks([]) == []
-    assert provider.batches == []
+    assert transport.batches == []
 
 
 def test_a_batch_answered_with_another_block_is_refused() -> None:
-    with pytest.raises(NodeMisbehaved, match="answered block 5 for 4"):
+    with pytest.raises(NodeMisbehaved, match="it is block 5, not 4"):
         node_with_result(block_object(5)).blocks([4])
 
 
-def test_a_batch_answered_in_part_is_refused() -> None:
-    class Short(FakeProvider):
-        def make_batch_request(self, requests: Any) -> Any:
-            return super().make_batch_request(requests)[:-1]
+def test_a_block_of_another_number_or_hash_than_asked_for_is_refused() -> None:
+    with pytest.raises(NodeMisbehaved, match="it is block 5, not 4"):
+        node_with_result(block_object(5)).block(4)
+    node = node_with_result(block_object(5))
+    assert node.block_by_hash((5).to_bytes(32, "big")) == node.block(5)
+    with pytest.raises(NodeMisbehaved, match="it is block 0x"):
+        node.block_by_hash(bytes(32))
 
-    provider = Short(lambda _, params: {"result": block_object(int(params[0], 16))})
-    with pytest.raises(NodeMisbehaved, match="2 of 3"):
-        Node(URL, connect=lambda *_: provider).blocks([1, 2, 3])
+
+def batch_answered(change: Any) -> Node:
+    """A node that makes of the proper answers to a batch what ``change`` says."""
+
+    def body(requests: Any) -> bytes:
+        answers = [answer_to(one, {"result": block_object(int(one["params"][0], 16))}) for one in requests]
+        return json.dumps(change(answers)).encode()
+
+    return node_sending(body)
 
 
-def test_a_batch_refused_as_a_whole_carries_the_reason() -> None:
-    class Refusing(FakeProvider):
-        def make_batch_request(self, _: Any) -> Any:
-            return {"error": {"code": -32600, "message": "no batches here"}}
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (lambda answers: answers[:-1], "only 2 of 3 requests of a batch"),
+        (lambda answers: [*answers, {**answers[0], "id": 10**9}], "with ids that were not asked"),
+        (lambda answers: [*answers[:2], answers[0]], "comes twice"),
+        (lambda answers: [*answers[:2], {**answers[2], "id": None}], "missing"),
+        (lambda answers: [*answers[:2], {**answers[2], "id": True}], "missing"),
+        (lambda answers: [*answers[:2], "text"], "missing"),
+        (lambda _: "text", "with no batch"),
+        (lambda answers: answers[0], "with no batch"),
+    ],
+)
+def test_a_batch_whose_answers_are_not_those_to_its_requests_is_refused(change: Any, words: str) -> None:
+    with pytest.raises(NodeMisbehaved, match=words):
+        batch_answered(change).blocks([1, 2, 3])
 
-    provider = Refusing(None)
-    with pytest.raises(NodeRefused, match="no batches here"):
-        Node(URL, connect=lambda *_: provider).blocks([1, 2])
+
+def test_a_batch_may_be_answered_in_any_order() -> None:
+    blocks = batch_answered(lambda answers: answers[::-1]).blocks([1, 2, 3])
+    assert [block.number for block in blocks if block] == [1, 2, 3]
+
+
+def test_a_batch_refused_as_a_whole_is_asked_in_smaller_ones_from_then_on() -> None:
+    sizes: list[int] = []
+
+    def body(requests: Any) -> bytes:
+        size = len(requests) if isinstance(requests, list) else 1
+        sizes.append(size)
+        if size > 10:
+            return json.dumps({"id": None, "error": {"code": -32600, "message": "batch too large"}}).encode()
+        answers = [answer_to(one, {"result": block_object(int(one["params"][0], 16))}) for one in requests]
+        return json.dumps(answers).encode()
+
+    node = node_sending(body)
+    assert [block.number for block in node.blocks(range(30)) if block] == list(range(30))
+    assert sizes == [30, 15, 7, 7, 7, 7, 2]
+
+
+def test_a_node_that_takes_no_batches_is_asked_one_by_one() -> None:
+    def body(request: Any) -> bytes:
+        if isinstance(request, list):
+            return b'{"id": null, "error": {"code": -32600, "message": "no batches here"}}'
+        return json.dumps(answer_to(request, {"result": block_object(int(request["params"][0], 16))})).encode()
+
+    assert [block.number for block in node_sending(body).blocks([1, 2, 3]) if block] == [1, 2, 3]
+
+
+def test_a_request_refused_within_a_batch_carries_the_reason() -> None:
+    refused = {"error": {"code": -32000, "message": "no such luck"}}
+    node, _ = node_answering(lambda _, params: refused if params[0] == "0x2" else {"result": None})
+    with pytest.raises(NodeRefused, match="no such luck"):
+        node.blocks([1, 2])
+
+
+@pytest.mark.parametrize("identifier", [0, "1", None, True, 1.0, 10**9])
+def test_an_answer_to_another_request_is_refused(identifier: Any) -> None:
+    node = node_sending(json.dumps({"jsonrpc": "2.0", "id": identifier, "result": "0x1"}).encode())
+    with pytest.raises(NodeMisbehaved, match="which was not asked"):
+        node.chain_id()
+
+
+def test_an_error_may_lack_the_id_of_its_request() -> None:
+    with pytest.raises(NodeRefused, match="parse error"):
+        node_sending(b'{"id": null, "error": {"code": -32700, "message": "parse error"}}').ping()
+
+
+def test_the_final_block_is_none_where_the_node_knows_of_none() -> None:
+    assert node_with_result(block_object(7)).finalized() == Block(
+        7, (7).to_bytes(32, "big"), (6).to_bytes(32, "big"), 1007
+    )
+    assert node_with_result(None).finalized() is None
+    for code in (-32602, -39001, -32000):
+        refusing, _ = node_answering(lambda *_, code=code: {"error": {"code": code, "message": "unknown tag"}})
+        assert refusing.finalized() is None
+    limited, _ = node_answering(lambda *_: {"error": {"code": -32005, "message": "limit exceeded"}})
+    with pytest.raises(NodeRefused, match="limit exceeded"):
+        limited.finalized()
 
 
 def test_logs_are_read_and_sorted_into_chain_order() -> None:
@@ -150,10 +220,10 @@ def test_logs_are_read_and_sorted_into_chain_order() -> None:
 
 
 def test_no_address_means_no_logs_and_no_request() -> None:
-    node, provider = node_answering(lambda *_: {"result": [log_object(1, 1)]})
+    node, transport = node_answering(lambda *_: {"result": [log_object(1, 1)]})
     assert node.logs([], 0, 10) == []
     assert node.logs([NETWORK], 5, 4) == []
-    assert provider.asked == []
+    assert transport.asked == []
 
 
 @pytest.mark.parametrize(
@@ -166,6 +236,9 @@ def test_no_address_means_no_logs_and_no_request() -> None:
         log_object(8, 0, topics=None),
         log_object(8, 0, data="zz"),
         log_object(8, 0, logIndex=3),
+        log_object(8, 2**31),
+        log_object(8, 0, removed=True),
+        log_object(8, 0, blockTimestamp="0xffffffffffffffff"),
         {},
         None,
         "text",
@@ -176,11 +249,33 @@ def test_a_log_of_another_shape_or_not_asked_for_misbehaves(log: Any) -> None:
         node_with_result([log]).logs([NETWORK], 0, 10)
 
 
+def test_a_log_that_comes_twice_misbehaves() -> None:
+    with pytest.raises(NodeMisbehaved, match="log 3 of block 8 came twice"):
+        node_with_result([log_object(8, 3), log_object(9, 3), log_object(8, 3)]).logs([NETWORK], 0, 10)
+
+
+def test_the_logs_of_one_block_are_asked_for_by_its_hash() -> None:
+    block = Block(8, b"\xcd" * 32, bytes(32), 0)
+    node, transport = node_answering(lambda *_: {"result": [log_object(8, 1), log_object(8, 0)]})
+    assert [log.log_index for log in node.logs_of_block([NETWORK], block)] == [0, 1]
+    assert transport.asked[0][1] == [{"address": ["0x" + "11" * 20], "blockHash": "0x" + "cd" * 32}]
+    with pytest.raises(NodeMisbehaved, match="not asked for"):
+        node.logs_of_block([NETWORK], Block(8, b"\xce" * 32, bytes(32), 0))
+
+
 def test_a_call_names_its_block() -> None:
-    node, provider = node_answering(lambda *_: {"result": "0x2a"})
+    node, transport = node_answering(lambda *_: {"result": "0x2a"})
     assert node.call(NETWORK, b"\x01", 255) == b"\x2a"
     node.call(NETWORK, b"\x01")
-    assert [params[1] for _, params in provider.asked] == ["0xff", "latest"]
+    node.call(NETWORK, b"\x01", b"\xaa" * 32)
+    assert [params[1] for _, params in transport.asked] == ["0xff", "latest", {"blockHash": "0x" + "aa" * 32}]
+
+
+def test_calls_go_in_batches() -> None:
+    node, transport = node_answering(lambda _, params: {"result": params[0]["data"]})
+    data = [bytes([number]) for number in range(150)]
+    assert node.calls(NETWORK, data) == data
+    assert transport.batches == [BATCH, 50]
 
 
 def test_numbers_and_known_transactions() -> None:
@@ -191,9 +286,9 @@ def test_numbers_and_known_transactions() -> None:
 
 
 def test_the_nonce_counts_pending_transactions() -> None:
-    node, provider = node_answering(lambda *_: {"result": "0x1"})
+    node, transport = node_answering(lambda *_: {"result": "0x1"})
     node.pending_nonce(NETWORK)
-    assert provider.asked == [("eth_getTransactionCount", ["0x" + NETWORK.hex(), "pending"])]
+    assert transport.asked == [("eth_getTransactionCount", ["0x" + NETWORK.hex(), "pending"])]
 
 
 def test_an_error_of_the_node_carries_its_words() -> None:
@@ -214,41 +309,88 @@ def test_an_error_that_is_no_object_is_still_a_refusal() -> None:
     "answer", [None, [], "text", {}, {"id": 1}, {"result": None}, {"result": 12}, {"result": "12"}]
 )
 def test_an_answer_of_another_shape_misbehaves(answer: Any) -> None:
-    node, _ = node_answering(lambda *_: answer)
+    node = node_sending(lambda request: json.dumps(answer_to(request, answer)).encode())
     with pytest.raises(NodeMisbehaved, match="eth_chainId"):
         node.chain_id()
 
 
-def test_an_answer_that_is_no_json_misbehaves() -> None:
-    with pytest.raises(NodeMisbehaved, match=r"node\.example:8545"):
-        raising(ValueError("Expecting value")).ping()
+@pytest.mark.parametrize("body", [b"", b"<html>", b'{"jsonrpc":"2.0","id":1,"resu', b"\xff\xff", b"[" * 100_000])
+def test_an_answer_that_is_no_json_misbehaves(body: bytes) -> None:
+    with pytest.raises(
+        NodeMisbehaved, match=r"the node http://node\.example:8545 answered eth_blockNumber with no"
+    ):
+        node_sending(body).ping()
 
 
-def http_error(status: int) -> requests.HTTPError:
-    response = requests.Response()
-    response.status_code = status
-    return requests.HTTPError(f"{status} Error for url: {URL}", response=response)
+@pytest.mark.parametrize("number", ["0x" + "f" * 17, "-0x1", "0x-1", "0x", "0xg", 5, None])
+def test_a_number_that_no_block_has_misbehaves(number: Any) -> None:
+    with pytest.raises(NodeMisbehaved, match="eth_getBlockByNumber"):
+        node_with_result({**block_object(5), "number": number}).head()
 
 
 @pytest.mark.parametrize(
-    ("error", "words"),
+    ("error", "kind", "words"),
     [
-        (requests.ConnectionError(f"HTTPConnectionPool: {URL}"), "cannot be reached"),
-        (requests.ReadTimeout(URL), "did not answer eth_blockNumber within 10 s"),
-        (http_error(503), "HTTP status 503"),
-        (requests.HTTPError(URL), "HTTP status unknown"),
-        (FileNotFoundError(2, "No such file or directory"), "No such file or directory"),
-        (TimeoutError(), "did not answer"),
+        (TimeoutError(), NodeTooSlow, "did not answer eth_blockNumber within 10 s"),
+        (HttpStatus(500, None, b"oops"), NodeUnreachable, "answered HTTP status 500 to eth_blockNumber"),
+        (HttpStatus(401, None, b'{"error": {"message": "key"}}'), NodeUnreachable, "HTTP status 401"),
+        (HttpStatus(404, None, b"not found"), NodeUnreachable, "HTTP status 404"),
+        (TooManyBytes(), AnswerTooLarge, "with more than 256 MiB"),
+        (BrokenOff(), NodeUnreachable, "broke off its answer to eth_blockNumber"),
+        (DecodeError(URL), NodeMisbehaved, "broken compression"),
+        (FileNotFoundError(2, "No such file or directory"), NodeUnreachable, "No such file or directory"),
+        (ConnectionResetError(URL), NodeUnreachable, "cannot be reached: ConnectionResetError"),
+        (OSError(-2, "Name or service not known"), NodeUnreachable, "Name or service not known"),
+        (ProtocolError(URL, OSError(111, "Connection refused")), NodeUnreachable, "Connection refused"),
     ],
 )
-def test_an_unreachable_node_is_named_without_its_secrets(error: BaseException, words: str) -> None:
-    with pytest.raises(NodeUnreachable, match=words) as caught:
-        raising(error).ping()
+def test_a_node_without_an_answer_is_named_without_its_secrets(
+    error: BaseException, kind: type[Exception], words: str
+) -> None:
+    with pytest.raises(kind, match=words) as caught:
+        node_sending(error).ping()
     text = str(caught.value)
     assert "http://node.example:8545" in text
     for secret in ("user", "secret", "apikey", "abc"):
         assert secret not in text
     assert caught.value.__suppress_context__
+
+
+def test_a_refusal_within_an_http_error_carries_its_reason() -> None:
+    body = b'{"jsonrpc": "2.0", "id": null, "error": {"code": -32600, "message": "range too wide"}}'
+    with pytest.raises(NodeRefused, match="range too wide"):
+        node_sending(HttpStatus(400, None, body)).logs([NETWORK], 0, 10)
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.now = 100.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.mark.parametrize(
+    ("status", "header", "pause"),
+    [(429, "7", 7), (429, None, 1), (429, "999999", 60), (429, "Fri, 31 Dec 1999 23:59:59 GMT", 1), (503, "7", 7)],
+)
+def test_a_node_that_asks_for_a_pause_gets_it(status: int, header: str | None, pause: float) -> None:
+    clock, answers = Clock(), [HttpStatus(status, header, b"")]
+
+    class Limited(FakeTransport):
+        def send(self, payload: bytes, seconds: float, most_bytes: int) -> bytes:
+            if answers:
+                raise answers.pop()
+            return super().send(payload, seconds, most_bytes)
+
+    node = Node(URL, connect=lambda *_: Limited(lambda *_: {"result": "0x1"}), clock=clock)
+    with pytest.raises(NodeUnreachable, match=f"HTTP status {status}"):
+        node.ping()
+    clock.now += pause - 0.5
+    with pytest.raises(NodeUnreachable, match="asked to be left alone for 1 s more"):
+        node.ping()
+    clock.now += 0.5
+    node.ping()
 
 
 @pytest.mark.parametrize(
@@ -266,17 +408,13 @@ def test_what_is_shown_of_a_url(url: str, shown: str) -> None:
     assert public_url(url) == shown
 
 
-def test_the_url_chooses_the_transport_and_hides_credentials_from_it() -> None:
-    provider = connect_by_url("https://user:p%40ss@node.example/rpc", 3)
-    assert isinstance(provider, HTTPProvider)
-    assert provider.endpoint_uri == "https://node.example/rpc"
-    assert provider.exception_retry_configuration is None
-    assert dict(provider.get_request_kwargs())["auth"] == ("user", "p@ss")
-    assert dict(provider.get_request_kwargs())["timeout"] == 3
+def test_a_url_leads_to_a_host_or_a_socket_with_its_login_apart() -> None:
+    assert http_target("https://user:p%40ss@node.example/rpc?key=1") == HttpTarget(
+        "node.example", None, "/rpc?key=1", True, ("user", "p@ss")
+    )
+    assert http_target("http://[::1]:8545") == HttpTarget("::1", 8545, "/", False, None)
     for url in ("ipc:///run/node.ipc", "file:///run/node.ipc", "/run/node.ipc"):
-        socket = connect_by_url(url, 3)
-        assert isinstance(socket, IPCProvider)
-        assert socket.ipc_path == "/run/node.ipc"
+        assert socket_path(url) == "/run/node.ipc"
 
 
 @pytest.mark.parametrize(
@@ -289,10 +427,10 @@ def test_a_url_of_no_node_is_refused(url: str) -> None:
 
 
 def test_a_forked_process_gets_a_connection_of_its_own() -> None:
-    made: list[FakeProvider] = []
+    made: list[FakeTransport] = []
 
-    def connect(url: str, timeout: float) -> FakeProvider:
-        made.append(FakeProvider(lambda *_: {"result": "0x1"}))
+    def connect(url: str, timeout: float) -> FakeTransport:
+        made.append(FakeTransport(lambda *_: {"result": "0x1"}))
         return made[-1]
 
     node = Node(URL, connect=connect)
@@ -308,3 +446,10 @@ def test_a_forked_process_gets_a_connection_of_its_own() -> None:
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
     node.ping()
     assert len(made) == 1
+
+
+def test_the_filter_of_a_header_is_read_where_it_is_given() -> None:
+    assert node_with_result(block_object(7)).head().logs_bloom == b""
+    assert node_with_result({**block_object(7), "logsBloom": "0x" + "01" * 256}).head().logs_bloom == b"\x01" * 256
+    with pytest.raises(NodeMisbehaved, match="expected 256 bytes"):
+        node_with_result({**block_object(7), "logsBloom": "0x01"}).head()

@@ -249,6 +249,13 @@ def test_the_fewest_hops_are_those_within_the_fees_allowed() -> None:
     assert ask(network, 20, limits=Limits(max_fees=3, max_hops=1)).fewest_hops == 2
 
 
+@pytest.mark.parametrize("prevents", [False, True])
+def test_where_not_even_nothing_goes_through_the_trustline_is_overdrawn(prevents: bool) -> None:
+    # A owes 5 and may owe 3: the contract then refuses a transfer of nothing too, whatever mediators would earn.
+    network = NetworkGraph(Rules(prevent_mediator_interests=prevents), [Trustline(A, B, balance=-5, received=3)])
+    assert ask(network, 0) == NotFound(Reason.CAPACITY, largest=0)
+
+
 def test_users_to_avoid_can_keep_two_apart() -> None:
     network = NetworkGraph(Rules(fee_divisor=10), CHAIN)
     assert ask(network, 5, avoid={C}) == NotFound(Reason.NOT_CONNECTED)

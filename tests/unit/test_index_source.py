@@ -7,6 +7,7 @@ import pytest
 
 from relay.addresses import Address
 from relay.chain import abi
+from relay.chain.bloom import mask_of
 from relay.chain.wire import Log
 from relay.index.errors import Inconsistent
 from relay.index.source import fetch_stretch
@@ -46,6 +47,13 @@ class FakeNode:
     def blocks(self, numbers: Sequence[int]) -> list[Block | None]:
         self.asked_for += numbers
         return [self.block(number) for number in numbers]
+
+    def finalized(self) -> Block | None:
+        return None
+
+    def logs_of_block(self, addresses: Sequence[Address], block: Block) -> list[Log]:
+        assert self.served[block.number] == block
+        return self.logs(addresses, block.number, block.number)
 
     def logs(self, addresses: Sequence[Address], first: int, last: int) -> list[Log]:
         self.before_logs()
@@ -108,8 +116,32 @@ def test_a_chain_that_changes_between_headers_and_logs_is_noticed() -> None:
         node.served[10:] = [replace(block, hash=hash_of(block.number, "b")) for block in node.served[10:]]
 
     node.before_logs = reorganise
-    with pytest.raises(Inconsistent, match="block 12 name different blocks"):
+    with pytest.raises(Inconsistent, match="block 19 was replaced"):
         fetch_stretch(node, [NETWORK], 10, 19, unfinal_from=5, parent=hash_of(9))
+
+
+def test_logs_of_other_blocks_than_those_asked_for_are_refused() -> None:
+    class Confused(FakeNode):
+        def logs_of_block(self, addresses: Sequence[Address], block: Block) -> list[Log]:
+            return [replace(log, block_number=10**6) for log in super().logs_of_block(addresses, block)]
+
+    with pytest.raises(Inconsistent, match="a log of block 1000000 came among those of blocks 19 to 19"):
+        fetch_stretch(Confused(chain(20), freezes_in=[19]), [NETWORK], 19, 19, unfinal_from=5, parent=hash_of(18))
+
+
+def test_logs_that_a_node_leaves_out_of_a_range_are_asked_for_by_the_blocks_they_must_be_in() -> None:
+    """It has not come so far when it is asked for a range; what a header says of its logs gives it away."""
+
+    class Lagging(FakeNode):
+        def logs(self, addresses: Sequence[Address], first: int, last: int) -> list[Log]:
+            logs = super().logs(addresses, first, last)
+            return logs if first == last else [log for log in logs if log.block_number < 15]
+
+    bits = mask_of(NETWORK) | mask_of(abi.topic(FREEZE))
+    bloom = bits.to_bytes(256, "big")
+    blocks = [replace(block, logs_bloom=bloom if block.number in (12, 17) else bytes(256)) for block in chain(20)]
+    stretch = fetch_stretch(Lagging(blocks, [12, 17]), [NETWORK], 10, 19, unfinal_from=5, parent=hash_of(9))
+    assert [event.block_number for event in stretch.events] == [12, 17]
 
 
 def test_a_head_that_goes_back_meanwhile_is_noticed() -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from relay.settings import Settings, SettingsError, build, environment_variables, load
@@ -171,10 +171,10 @@ def test_building_settings_leaves_the_document_alone() -> None:
     assert table == {"relay": {"rpc": {"ssl": True}}, "rest": {"port": 1}}
 
 
-def test_several_nodes_are_read_and_the_operator_learns_that_one_is_used() -> None:
+def test_several_nodes_are_read_in_the_order_of_preference() -> None:
     settings = build(document("node.urls", ["http://a", "http://b"]), FOLDER)
     assert settings.node.urls == ("http://a", "http://b")
-    assert settings.remarks == ("[node] urls has several entries: only the first is used",)
+    assert settings.remarks == ()
 
 
 @pytest.mark.parametrize(
@@ -294,13 +294,28 @@ def test_a_node_is_not_named_otherwise(url: str) -> None:
     )
 
 
+@pytest.mark.parametrize("url", ["", "ws://node:8546", "wss://user:password@node.example/key?a=b", "ws://[::1]:1"])
+def test_new_blocks_are_heard_of_by_websocket(url: str) -> None:
+    assert build(document("node.heads_url", url), FOLDER).node.heads_url == url
+
+
+@pytest.mark.parametrize(
+    "url", ["node", "http://node", "ws://", "ws://a:0", "ws://a:99999", "ws://a b", "ws://a/#b"]
+)
+def test_new_blocks_are_not_heard_of_otherwise(url: str) -> None:
+    assert "[node] heads_url: expected a ws:// or wss:// URL" in fault_of(document("node.heads_url", url))
+
+
 # Secrets
 
 
 def test_passwords_are_in_no_text_of_the_settings() -> None:
     settings = build(
         {
-            "node": {"urls": [f"https://user:{PASSWORD}@node.example/{PASSWORD}?key={PASSWORD}"]},
+            "node": {
+                "urls": [f"https://user:{PASSWORD}@node.example/{PASSWORD}?key={PASSWORD}"],
+                "heads_url": f"wss://a:{PASSWORD}@b",
+            },
             "database": {"url": f"postgresql://user:{PASSWORD}@db.example:5433/relay?password={PASSWORD}"},
             "sentry": {"dsn": f"https://{PASSWORD}@sentry.example/1"},
         },
@@ -310,7 +325,10 @@ def test_passwords_are_in_no_text_of_the_settings() -> None:
     assert PASSWORD not in repr(settings) + str(settings)
 
 
-@given(st.sampled_from(["node.urls", "database.url", "sentry.dsn"]), st.text(max_size=5), st.booleans())
+SECRETS = ["node.urls", "node.heads_url", "database.url", "sentry.dsn"]
+
+
+@given(st.sampled_from(SECRETS), st.text(max_size=5), st.booleans())
 def test_passwords_are_in_no_error(dotted_key: str, rest: str, is_wrong_type: bool) -> None:
     value: object = f"nonsense://u:{PASSWORD}@{rest}"
     if is_wrong_type or dotted_key == "sentry.dsn":
@@ -400,6 +418,7 @@ documents = st.dictionaries(
 )
 
 
+@example({"relay": {"account": 5}})
 @given(documents)
 def test_any_document_gives_settings_or_one_sentence(table: dict[str, Any]) -> None:
     message = fault_or_none(table)

@@ -2,7 +2,7 @@
 
 import threading
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -67,10 +67,38 @@ def test_changes_open_alter_close_and_forget_trustlines() -> None:
         assert graph.is_frozen
 
 
-def test_changes_of_another_set_of_networks_ask_for_a_new_load() -> None:
+def test_changes_that_lack_a_network_which_is_served_ask_for_a_new_load() -> None:
     networks = loaded()
     assert not networks.apply(Changes(block(6), 60, [stored(), stored(2, b"\x08" * 20)], []))
     assert networks.position == 50
+
+
+def test_a_network_is_taken_over_as_a_whole_beside_changes_of_others() -> None:
+    networks, other = loaded(), b"\x08" * 20
+    changed = [(1, (A, B), Trustline(A, B, given=99))]
+    whole = {2: [Trustline(B, C, balance=4), Trustline(A, B)]}
+    assert networks.apply(Changes(block(6), 60, [stored(), stored(2, other)], changed, whole))
+    with networks.reading(other) as graph:
+        assert list(graph.trustlines()) == [Trustline(B, C, balance=4)]
+        assert graph.users == [A, B, C]
+    with networks.reading(ADDRESS) as graph:
+        assert graph.trustline(A, B) == Trustline(A, B, given=99)
+        assert graph.trustline(B, C) == Trustline(B, C, given=20)
+
+
+def test_a_network_read_anew_replaces_what_was_known_of_it() -> None:
+    networks = loaded()
+    assert networks.apply(Changes(block(6), 60, [stored()], [], {1: [Trustline(A, C, given=1)]}))
+    with networks.reading(ADDRESS) as graph:
+        assert graph.users == [A, C]
+
+
+def test_a_network_that_is_no_longer_served_is_unknown() -> None:
+    networks = loaded()
+    assert networks.apply(Changes(block(6), 60, [], []))
+    assert networks.addresses() == []
+    with pytest.raises(UnknownNetwork), networks.reading(ADDRESS):
+        pass
 
 
 def test_an_unknown_network_is_said_to_be_unknown() -> None:
@@ -101,7 +129,7 @@ class ScriptedReader:
         assert isinstance(answer, Snapshot)
         yield answer
 
-    def changes_since(self, position: int) -> Changes | None:
+    def changes_since(self, position: int, known: Collection[int]) -> Changes | None:
         answer = self._next()
         assert answer is None or isinstance(answer, Changes)
         return answer
@@ -117,9 +145,25 @@ class Announcing:
         pass
 
 
-def followed(*answers: Any) -> Networks:
+class Board:
+    """Keeps what a follower notes; the first time it fails."""
+
+    def __init__(self) -> None:
+        self.noted: list[tuple[int, CursorPosition | None]] = []
+        self.is_closed = False
+
+    def note(self, position: int, block: CursorPosition | None) -> None:
+        self.noted.append((position, block))
+        if len(self.noted) == 1:
+            raise DatabaseUnreachable("gone")
+
+    def close(self) -> None:
+        self.is_closed = True
+
+
+def followed(*answers: Any, **more: Any) -> Networks:
     networks, reader = Networks(), ScriptedReader(*answers)
-    follower = Follower(reader, networks, Announcing, retry_seconds=0.001)
+    follower = Follower(reader, networks, Announcing, retry_seconds=0.001, **more)
     follower.start()
     assert reader.is_empty.wait(10)
     follower.stop()
@@ -129,6 +173,7 @@ def followed(*answers: Any) -> Networks:
 FIRST = Snapshot(block(5), 50, [stored()], handing_over(Trustline(A, B, given=10)))
 NEXT = Changes(block(6), 60, [stored()], [(1, (B, C), Trustline(B, C, given=7))])
 NOTHING = Changes(block(6), 60, [stored()], [])
+FIRST_AGAIN = Changes(block(5), 50, [stored()], [])
 
 
 def test_a_follower_loads_and_then_takes_over_what_changes() -> None:
@@ -164,3 +209,13 @@ def test_a_follower_that_fell_behind_the_feed_loads_anew() -> None:
     assert networks.position == 900
     with networks.reading(ADDRESS) as graph:
         assert graph.users == []
+
+
+def test_a_follower_notes_how_far_it_has_come_once_a_second_at_most() -> None:
+    board, now = Board(), iter(range(1000))
+    followed(FIRST, FIRST_AGAIN, NEXT, NOTHING, board=board, clock=lambda: next(now) / 2)
+    assert board.noted[:2] == [(50, block(5)), (60, block(6))]
+    assert board.is_closed
+    impatient = Board()
+    followed(FIRST, NEXT, NOTHING, board=impatient, clock=lambda: 0.0)
+    assert impatient.noted == [(60, block(6))]

@@ -1,0 +1,235 @@
+"""How the relay runs, in tables beside the chain's state: what the index does, and how far readers are."""
+
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+from relay.addresses import Address
+from relay.model import Block
+from relay.store.connection import Connection, Cursor, Pool, connect, translated_errors
+from relay.store.errors import StoreError
+from relay.store.migrate import require_current
+from relay.store.rows import FOLLOWED_COLUMNS, CursorPosition, FollowedNetwork, followed_from
+
+_STALE = "interval '60 seconds'"
+
+
+class IndexState(StrEnum):
+    """What the index is doing: catching up, following the head, waiting for somebody else, or stopped for good."""
+
+    BACKFILLING = "backfilling"
+    FOLLOWING = "following"
+    WAITING = "waiting"
+    STOPPED = "stopped"
+
+
+@dataclass(frozen=True, slots=True)
+class IndexStatus:
+    """What the index process ``leader`` (host:pid) is doing.
+
+    ``reason`` is a sentence: what it waits for or why it stopped and what to do, empty otherwise. ``head`` and
+    ``final_number`` are as the node last told them.
+    """
+
+    leader: str
+    state: IndexState
+    reason: str = ""
+    head: Block | None = None
+    final_number: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ReportedStatus:
+    """A status of the index as the database tells it; ``age_seconds`` is how long ago it was reported."""
+
+    leader: str
+    state: IndexState
+    reason: str
+    since: datetime
+    head_number: int | None
+    head_timestamp: int | None
+    final_number: int | None
+    age_seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class FollowerStatus:
+    """How far an API process has followed the feed; ``age_seconds`` is how long ago it said so."""
+
+    process: str
+    position: int
+    block_number: int | None
+    age_seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class RelayStatus:
+    """All that the database tells of a relay, as of one moment.
+
+    ``choices`` are the networks that operators added (true) or removed (false) by command; ``rows`` counts tables,
+    large ones by estimate.
+    """
+
+    index: ReportedStatus | None
+    position: CursorPosition | None
+    feed_position: int
+    networks: list[FollowedNetwork]
+    followers: list[FollowerStatus]
+    choices: dict[Address, bool]
+    rows: dict[str, int]
+
+
+def write_status(cursor: Cursor, status: IndexStatus) -> None:
+    """Replace the index's status; ``since`` stays where state and reason do."""
+    cursor.execute(
+        "INSERT INTO index_status AS old "
+        "(leader, state, reason, since, head_number, head_timestamp, final_number, updated_at) "
+        "VALUES (%s, %s, %s, clock_timestamp(), %s, %s, %s, clock_timestamp()) "
+        "ON CONFLICT (singleton) DO UPDATE SET "
+        "since = CASE WHEN old.leader = excluded.leader AND old.state = excluded.state "
+        "AND old.reason = excluded.reason THEN old.since ELSE excluded.since END, "
+        "leader = excluded.leader, state = excluded.state, reason = excluded.reason, "
+        "head_number = coalesce(excluded.head_number, old.head_number), "
+        "head_timestamp = coalesce(excluded.head_timestamp, old.head_timestamp), "
+        "final_number = coalesce(excluded.final_number, old.final_number), updated_at = excluded.updated_at",
+        (
+            status.leader,
+            status.state.value,
+            status.reason,
+            None if status.head is None else status.head.number,
+            None if status.head is None else status.head.timestamp,
+            status.final_number,
+        ),
+    )
+
+
+class FollowerBoard:
+    """Where an API process notes how far it has come, on a small connection of its own."""
+
+    def __init__(self, url: str, process: str) -> None:
+        """Prepare; nothing is opened yet. ``process`` names this process (host:pid)."""
+        self._url = url
+        self._process = process
+        self._connection: Connection | None = None
+
+    def note(self, position: int, block: CursorPosition | None) -> None:
+        """Note the position on the feed and the block, and forget processes that were long silent.
+
+        Raises:
+            StoreError: if the database fails.
+
+        """
+        try:
+            with translated_errors(), self._open().cursor() as cursor:
+                cursor.execute(
+                    "INSERT INTO followers (process, position, block_number, block_hash, updated_at) "
+                    "VALUES (%s, %s, %s, %s, now()) ON CONFLICT (process) DO UPDATE SET "
+                    "position = excluded.position, block_number = excluded.block_number, "
+                    "block_hash = excluded.block_hash, updated_at = excluded.updated_at",
+                    (
+                        self._process,
+                        position,
+                        None if block is None else block.number,
+                        None if block is None else block.hash,
+                    ),
+                )
+                cursor.execute(f"DELETE FROM followers WHERE updated_at < now() - {_STALE}")
+        except StoreError:
+            self._drop_connection()
+            raise
+
+    def close(self) -> None:
+        """Take this process off the board."""
+        if self._connection is not None:
+            with suppress(StoreError), translated_errors(), self._connection.cursor() as cursor:
+                cursor.execute("DELETE FROM followers WHERE process = %s", (self._process,))
+        self._drop_connection()
+
+    def _open(self) -> Connection:
+        if self._connection is None:
+            self._connection = connect(self._url)
+            self._connection.autocommit = True
+        return self._connection
+
+    def _drop_connection(self) -> None:
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
+
+
+class StatusReader:
+    """Reads how the relay runs."""
+
+    def __init__(self, pool: Pool) -> None:
+        self._pool = pool
+
+    def status(self) -> RelayStatus:
+        """Return everything at once; raises StoreError."""
+        with self._pool.snapshot() as cursor:
+            require_current(cursor)
+            return RelayStatus(
+                index=_index_status(cursor),
+                position=_position(cursor),
+                feed_position=_feed_position(cursor),
+                networks=_networks(cursor),
+                followers=_followers(cursor),
+                choices=choices(cursor),
+                rows=_row_counts(cursor),
+            )
+
+
+def _index_status(cursor: Cursor) -> ReportedStatus | None:
+    cursor.execute(
+        "SELECT leader, state, reason, since, head_number, head_timestamp, final_number, "
+        "extract(epoch FROM now() - updated_at)::float FROM index_status"
+    )
+    row = cursor.fetchone()
+    return None if row is None else ReportedStatus(row[0], IndexState(row[1]), *row[2:])
+
+
+def _position(cursor: Cursor) -> CursorPosition | None:
+    cursor.execute("SELECT block_number, block_hash, timestamp FROM cursor")
+    row = cursor.fetchone()
+    return None if row is None else CursorPosition(*row)
+
+
+def _feed_position(cursor: Cursor) -> int:
+    cursor.execute("SELECT greatest((SELECT max(position) FROM feed), (SELECT position FROM feed_horizon))")
+    row = cursor.fetchone()
+    return int(row[0]) if row else 0
+
+
+def _networks(cursor: Cursor) -> list[FollowedNetwork]:
+    cursor.execute(f"SELECT {FOLLOWED_COLUMNS} FROM networks ORDER BY id")
+    return [followed_from(row) for row in cursor.fetchall()]
+
+
+def _followers(cursor: Cursor) -> list[FollowerStatus]:
+    cursor.execute(
+        "SELECT process, position, block_number, extract(epoch FROM now() - updated_at)::float FROM followers "
+        f"WHERE updated_at > now() - {_STALE} ORDER BY process"
+    )
+    return [FollowerStatus(*row) for row in cursor.fetchall()]
+
+
+def choices(cursor: Cursor) -> dict[Address, bool]:
+    """Return the networks that operators added (true) or removed (false) by command, the oldest choice first."""
+    cursor.execute("SELECT address, is_wanted FROM network_choices ORDER BY noted_at, address")
+    return dict(cursor.fetchall())
+
+
+def _row_counts(cursor: Cursor) -> dict[str, int]:
+    """Count rows; a table that was never analysed is counted, the others are told by the planner's estimate."""
+    cursor.execute(
+        "SELECT relname, reltuples::bigint FROM pg_class WHERE relkind = 'r' AND relnamespace = "
+        "current_schema()::regnamespace AND relname IN ('events', 'trustlines', 'debts', 'blocks', 'feed') "
+        "ORDER BY relname"
+    )
+    counts = dict(cursor.fetchall())
+    for table, estimate in counts.items():
+        if estimate < 100_000:
+            cursor.execute(f"SELECT count(*) FROM {table}")
+            row = cursor.fetchone()
+            counts[table] = int(row[0]) if row else 0
+    return counts
