@@ -14,7 +14,19 @@ from tests.support.wallet_world import Person, World, a_world
 KINDS = ("ethers",)
 """The kinds of wallets with which the scenarios are played."""
 
-collect_ignore: list[str] = []
+collect_ignore = [
+    "test_earnings.py",
+    "test_exchange.py",
+    "test_faucet.py",
+    "test_identities.py",
+    "test_messages.py",
+    "test_streams.py",
+    "test_transaction_status.py",
+    "test_transfer_details.py",
+    "test_trustline_history.py",
+    "test_wrapped_ether.py",
+]
+"""Scenarios whose endpoints the relay does not serve yet."""
 
 People = Callable[[int], list[Person]]
 
