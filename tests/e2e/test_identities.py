@@ -53,9 +53,8 @@ def test_a_factory_of_somebody_else_is_refused(program: WalletProgram, world: Wo
 
 def test_an_identity_that_is_not_deployed_cannot_act(program: WalletProgram, world: World) -> None:
     one, other = new_identity(program, world), new_identity(program, world)
-    prepared = one.prepare("trustline.prepareUpdate", world.networks["BEER"], other.address, 1, 1)
     with pytest.raises(ClientError, match="Status 400"):
-        one.confirm(prepared)
+        one.do("trustline.prepareUpdate", world.networks["BEER"], other.address, 1, 1)
 
 
 def test_meta_transactions_cost_an_identity_nothing(world: World, pair: tuple[Person, Person]) -> None:
@@ -66,7 +65,7 @@ def test_meta_transactions_cost_an_identity_nothing(world: World, pair: tuple[Pe
     assert receipt["from"] == world.delegate
     assert world.w3.eth.get_balance(one.address) == 0  # type: ignore[arg-type]
     assert other.call("trustline.get", world.networks["BEER"], one.address)["balance"] == amount(3, 0)
-    assert one.call("transaction.getTxStatus", prepared["rawTx"]) == {"status": "success"}
+    assert one.call("transaction.getTxStatus", prepared["rawTx"])["status"] == "success"
 
 
 def test_one_meta_transaction_after_another_is_executed(world: World, pair: tuple[Person, Person]) -> None:
@@ -115,9 +114,8 @@ def test_what_would_fail_is_refused_before_gas_is_spent(world: World, pair: tupl
 def test_a_meta_transaction_for_another_chain_is_refused(program: WalletProgram, world: World) -> None:
     one, other = new_identity(program, world, chainId=1), new_identity(program, world)
     one.settle_in()
-    prepared = one.prepare("trustline.prepareUpdate", world.networks["BEER"], other.address, 1, 1)
     with pytest.raises(ClientError, match="Status 400"):
-        one.confirm(prepared)
+        one.do("trustline.prepareUpdate", world.networks["BEER"], other.address, 1, 1)
 
 
 def test_an_identity_may_pay_a_fee_in_a_network_instead(world: World, pair: tuple[Person, Person]) -> None:

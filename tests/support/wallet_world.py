@@ -150,7 +150,9 @@ class Person:
 
     def do(self, path: str, *arguments: Any) -> dict[str, Any]:
         """Prepare and send a transaction, wait until the relay knows its block and return the receipt."""
-        return self.world.settle(self.confirm(self.prepare(path, *arguments)))
+        receipt = self.world.settle(self.confirm(self.prepare(path, *arguments)))
+        assert receipt["status"] == 1, f"{path} reverted: {receipt}"
+        return receipt
 
     def subscribe(self, path: str) -> Stream:
         """Subscribe to a stream and wait until it is open."""
