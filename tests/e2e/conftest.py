@@ -21,6 +21,7 @@ collect_ignore = [
     "test_identities.py",
     "test_messages.py",
     "test_streams.py",
+    "test_streams_of_contracts.py",
     "test_transaction_status.py",
     "test_transfer_details.py",
     "test_trustline_history.py",

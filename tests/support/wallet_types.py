@@ -262,7 +262,7 @@ _ENDPOINTS: tuple[tuple[str, str, Shape], ...] = (
     ("GET", "/exchange/orderbook", record({"asks": list_of(ORDER), "bids": list_of(ORDER)})),
     ("GET", "/exchange/orders", list_of(ORDER)),
     ("GET", "/exchange/order/[^/]+", ORDER),
-    ("POST", "/exchange/order", no_null),
+    ("POST", "/exchange/order", either(nothing, no_null)),
     ("GET", f"/exchange/([^/]+/)?{_USER[1:]}/events", list_of(_EXCHANGE_EVENT_OF_USER)),
     ("GET", f"/tokens/[^/]+{_USER}/balance", amount),
     ("GET", f"/tokens/[^/]+{_USER}/events", list_of(_TOKEN_EVENT_OF_USER)),
@@ -271,14 +271,16 @@ _ENDPOINTS: tuple[tuple[str, str, Shape], ...] = (
 ENDPOINTS = tuple((method, re.compile(pattern), shape) for method, pattern, shape in _ENDPOINTS)
 
 FAULT = record({"message": text})
-MESSAGE = record({"type": text, "message": text, "timestamp": number})
+# Not the sender's type: the client opens a message, as wallets expect it, only where nothing names its type.
+MESSAGE = record({"message": text, "timestamp": number})
 
 # The two notifications of a balance that are no events of the chain; the client passes on what it gets.
 LIVE_BALANCE = record(
     {
         **BETWEEN,
-        **SEEN_BY,
         **ACCOUNT,
+        "user": address,
+        "counterParty": address,
         "networkAddress": address,
         "timestamp": number,
     }

@@ -88,8 +88,8 @@ def test_a_frame_is_held_against_its_stream() -> None:
     assert frame("events", id=1, result="0x01") == []
     assert frame("events", method="subscription_0x01", params={"event": EVENT}) == []
     assert frame("events", method="subscription_0x01", params=[EVENT])
-    message = {"type": "Username", "message": "{}", "timestamp": 1}
+    message = {"message": "{}", "timestamp": 1}
     assert frame("messages", id=2, result=[message]) == []
-    assert frame("messages", method="subscription_0x01", params={"event": {**message, "type": None}})
+    assert frame("messages", method="subscription_0x01", params={"event": {**message, "timestamp": None}})
     assert frame("messages", id=1, error={"code": -32601, "message": "unknown method"}) == []
     assert frame("messages", id=1, error="unknown method")
