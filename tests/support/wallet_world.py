@@ -215,7 +215,7 @@ def a_world(chain: Anvil, database_url: str, folder: Path) -> Iterator[World]:
     (folder / "password.txt").write_text(f"{password}\n")
     (folder / "relay.toml").write_text(_settings(world, database_url))
     with _running(folder / "relay.toml", world.log):
-        until("the relay serves", lambda: requests.get(f"{world.url}/networks", timeout=SECONDS).ok, world.log)
+        until("all networks are served", lambda: world.get("/networks")[len(networks) - 1 :], world.log)
         world.follow()
         yield world
 
