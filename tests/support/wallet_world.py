@@ -80,6 +80,11 @@ class World:
         self.follow(int(receipt["blockNumber"]))
         return dict(receipt)
 
+    def revert_reason(self, transaction_hash: str) -> str:
+        """Return why a transaction reverted, as its contract said."""
+        trace = self.chain.rpc("debug_traceTransaction", transaction_hash, {"tracer": "callTracer"})
+        return str(trace.get("revertReason", trace.get("error")))
+
     def follow(self, block: int | None = None) -> None:
         """Wait until the relay knows a block, by default the newest."""
         aim = self.w3.eth.block_number if block is None else block
@@ -150,8 +155,9 @@ class Person:
 
     def do(self, path: str, *arguments: Any) -> dict[str, Any]:
         """Prepare and send a transaction, wait until the relay knows its block and return the receipt."""
-        receipt = self.world.settle(self.confirm(self.prepare(path, *arguments)))
-        assert receipt["status"] == 1, f"{path} reverted: {receipt}"
+        transaction = self.confirm(self.prepare(path, *arguments))
+        receipt = self.world.settle(transaction)
+        assert receipt["status"] == 1, f"{path} reverted: {self.world.revert_reason(transaction)}"
         return receipt
 
     def subscribe(self, path: str) -> Stream:
