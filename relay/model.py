@@ -55,7 +55,8 @@ class Event:
     ``sender`` and ``receiver`` are the two users in the order of the event's arguments (creditor and
     debtor, from and to, initiator and counterparty, onboarder and onboardee), None on network events.
     ``value`` is the amount of a Transfer, the new balance (seen by ``sender``) of a BalanceUpdate and the
-    new debt of a DebtUpdate.
+    new debt of a DebtUpdate. On a TrustlineUpdateRequest it is what shall be paid along the trustline when the
+    request is accepted; networks without that (all but V2) leave it None.
     """
 
     network: Address

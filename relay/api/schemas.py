@@ -92,6 +92,7 @@ class EventSchema(AnswerSchema):
     interest_rate_given = Amount()
     interest_rate_received = Amount()
     is_frozen = fields.Boolean()
+    transfer = Amount()
     extra_data = HexField()
 
 

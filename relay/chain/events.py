@@ -90,7 +90,7 @@ def _decoder(layout: _Layout) -> Callable[[Log, int], Event]:
     kind = layout.type
     topics, addresses, values = layout.topics, layout.addresses, layout.values
     size, has_bytes = layout.size, layout.has_bytes
-    has_terms = values is _TERMS
+    has_terms = values[: len(_TERMS)] == _TERMS
 
     def decode_log(log: Log, timestamp: int) -> Event:
         data = log.data
@@ -114,8 +114,8 @@ def _decoder(layout: _Layout) -> Callable[[Log, int], Event]:
             log_index=log.log_index,
             sender=sender,
             receiver=receiver,
-            value=None if has_terms or not numbers else numbers[0],
-            terms=_terms(*numbers) if has_terms else None,
+            value=next(iter(numbers[len(_TERMS) :] if has_terms else numbers), None),
+            terms=_terms(*numbers[: len(_TERMS)]) if has_terms else None,
             extra_data=_dynamic(data, size) if has_bytes else None,
         )
 
@@ -162,6 +162,8 @@ def _layout(kind: EventType, entry: abi.AbiEntry) -> _Layout:
     addresses = plain.count("address")
     has_bytes = "bytes" in plain
     rest = plain[addresses : len(plain) - has_bytes]
+    if kind is EventType.TRUSTLINE_UPDATE_REQUEST and rest[len(_TERMS) :] == ["int72"]:
+        values = (*_TERMS, _INT72)
     users = len(indexed) + addresses
     expressible = (
         set(abi.types(indexed)) <= {"address"}

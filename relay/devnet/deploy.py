@@ -1,6 +1,7 @@
 """The contracts of a local world: four currency networks, an exchange, wrapped ether and identities."""
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
@@ -100,13 +101,26 @@ def deploy_network(
     *,
     sender: ChecksumAddress | None = None,
     expiration_time: int = NEVER,
+    authorized: Sequence[ChecksumAddress] = (),
 ) -> Contract:
-    """Deploy and initialise a currency network.
+    """Deploy and initialise a currency network; ``authorized`` contracts may transfer for its users.
 
     ``kind`` is the contract's name: CurrencyNetwork, CurrencyNetworkOwnable or TestCurrencyNetwork. Ownable ones
     start frozen, without an event saying so, until their owner calls ``unfreezeNetwork``.
     """
     network = deploy_contract(w3, kind, sender=sender)
+    _initialise(w3, network, terms, sender, expiration_time, authorized)
+    return network
+
+
+def _initialise(
+    w3: Web3,
+    network: Contract,
+    terms: NetworkTerms,
+    sender: ChecksumAddress | None,
+    expiration_time: int,
+    authorized: Sequence[ChecksumAddress],
+) -> None:
     init = network.functions.init(
         terms.name,
         terms.symbol,
@@ -116,18 +130,20 @@ def deploy_network(
         terms.custom_interests,
         terms.prevent_mediator_interests,
         expiration_time,
-        [],
+        list(authorized),
     )
     transact(w3, init, sender)
-    return network
 
 
 def deploy_world(w3: Web3, sender: ChecksumAddress | None = None) -> Addresses:
-    """Deploy everything that a relay can be pointed at."""
-    networks = tuple(deploy_network(w3, terms, "CurrencyNetwork", sender=sender).address for terms in NETWORKS)
+    """Deploy everything that a relay can be pointed at; the exchange may move credit in all networks."""
+    networks = [deploy_contract(w3, "CurrencyNetwork", sender=sender) for _ in NETWORKS]
+    exchange = deploy_contract(w3, "Exchange", sender=sender).address
+    for network, terms in zip(networks, NETWORKS, strict=True):
+        _initialise(w3, network, terms, sender, NEVER, [exchange])
     return Addresses(
-        networks=networks,
-        exchange=deploy_contract(w3, "Exchange", sender=sender).address,
+        networks=tuple(network.address for network in networks),
+        exchange=exchange,
         unw_eth=deploy_contract(w3, "UnwEth", sender=sender).address,
         identity_proxy_factory=deploy_contract(w3, "IdentityProxyFactory", CHAIN_ID, sender=sender).address,
         identity_implementations=tuple(deploy_contract(w3, "Identity", sender=sender).address for _ in range(2)),

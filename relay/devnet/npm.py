@@ -41,26 +41,66 @@ def install(package: str, target: Path, say: Say, environ: Mapping[str, str]) ->
         DevnetError: in one sentence, when there is no npm or it fails.
 
     """
+
+    def prepare(half_done: Path) -> None:
+        (half_done / "package.json").write_text("{}", encoding="utf-8")
+
+    _fill(target, prepare, ["install", "--no-package-lock", package], package, say, environ)
+
+
+def install_locked(project: Path, target: Path, say: Say, environ: Mapping[str, str]) -> None:
+    """Install exactly what ``project``/package-lock.json names; otherwise as :func:`install`."""
+
+    def prepare(half_done: Path) -> None:
+        for name in ("package.json", "package-lock.json"):
+            shutil.copyfile(project / name, half_done / name)
+
+    # Peer dependencies are the documentation tools of the packages.
+    _fill(target, prepare, ["ci", "--legacy-peer-deps"], f"the packages of {project.name}", say, environ)
+
+
+def _fill(
+    target: Path,
+    prepare: Callable[[Path], None],
+    arguments: list[str],
+    what: str,
+    say: Say,
+    environ: Mapping[str, str],
+) -> None:
+    """Run npm in a new directory that ``prepare`` makes ready, and call it ``target`` when that succeeded."""
     npm = find_npm(say, environ)
     half_done = target.with_name(target.name + ".part")
     shutil.rmtree(half_done, ignore_errors=True)
     half_done.mkdir(parents=True)
-    (half_done / "package.json").write_text("{}", encoding="utf-8")
-    say(f"Installing {package} with npm")
-    options = ["--no-audit", "--no-fund", "--no-package-lock", "--ignore-scripts", "--include=optional"]
+    say(f"Installing {what} with npm")
+    options = ["--no-audit", "--no-fund", "--ignore-scripts", "--include=optional"]
     # npm waits a minute by default before it admits that there is no network.
     options += ["--fetch-retries=2", "--fetch-retry-mintimeout=1000", "--fetch-retry-maxtimeout=4000"]
     cache = half_done / ".npm"
-    command = [*npm, "install", *options, "--loglevel=error", "--cache", str(cache), package]
+    command = [*npm, *arguments, *options, "--loglevel=error", "--cache", str(cache)]
     try:
+        prepare(half_done)
         result = _run(command, half_done, environ)
         if result.returncode != 0:
-            raise _npm_failure(package, result.stdout, half_done)
+            raise _npm_failure(what, result.stdout, half_done)
         shutil.rmtree(cache, ignore_errors=True)
         shutil.rmtree(target, ignore_errors=True)
         half_done.rename(target)
     finally:
         shutil.rmtree(half_done, ignore_errors=True)
+
+
+def find_node(say: Say, environ: Mapping[str, str]) -> str:
+    """Return the program that runs JavaScript: the machine's own, or the one that came with npm.
+
+    Raises:
+        DevnetError: in one sentence, when there is none and none can be had.
+
+    """
+    own = shutil.which("node", path=environ.get("PATH"))
+    if own is not None and _works([own], environ):
+        return own
+    return find_npm(say, environ)[0]
 
 
 def find_npm(say: Say, environ: Mapping[str, str]) -> list[str]:

@@ -10,7 +10,7 @@ import pytest
 from web3 import Web3
 
 from relay.devnet.anvil import Anvil, install_anvil
-from relay.devnet.deploy import CASH, FAVOURS, deploy_network
+from relay.devnet.deploy import CASH, FAVOURS, contract_at, deploy_network, deploy_world
 from relay.devnet.errors import DevnetError, Unavailable
 from relay.devnet.postgres import EmbeddedPostgres
 
@@ -125,6 +125,14 @@ def test_a_network_is_deployed_with_the_terms_asked_for(w3: Web3) -> None:
     assert network.functions.capacityImbalanceFeeDivisor().call() == 100
     assert network.functions.preventMediatorInterests().call() is True
     assert network.functions.isNetworkFrozen().call() is False
+
+
+def test_the_exchange_of_a_world_may_move_credit_in_its_networks(w3: Web3) -> None:
+    world = deploy_world(w3)
+    for address in world.networks:
+        assert (
+            contract_at(w3, "CurrencyNetwork", address).functions.globalAuthorized(world.exchange).call() is True
+        )
 
 
 def test_an_ownable_network_starts_frozen(w3: Web3) -> None:

@@ -65,7 +65,11 @@ TERMS_ANSWER = {
         ),
         (event(EventType.TRANSFER, value=0, extra_data=b""), {**USERS, "amount": "0", "extraData": "0x"}),
         (event(EventType.TRUSTLINE_UPDATE, terms=TERMS), {**USERS, **TERMS_ANSWER}),
-        (event(EventType.TRUSTLINE_UPDATE_REQUEST, terms=TERMS), {**USERS, **TERMS_ANSWER}),
+        (event(EventType.TRUSTLINE_UPDATE_REQUEST, terms=TERMS), {**USERS, **TERMS_ANSWER, "transfer": "0"}),
+        (
+            event(EventType.TRUSTLINE_UPDATE_REQUEST, terms=TERMS, value=-25),
+            {**USERS, **TERMS_ANSWER, "transfer": "-25"},
+        ),
         (event(EventType.TRUSTLINE_UPDATE_CANCEL), USERS),
         (event(EventType.BALANCE_UPDATE, value=-7), {**USERS, "amount": "-7"}),
         (event(EventType.DEBT_UPDATE, value=25_000), {**USERS, "debt": "25000"}),

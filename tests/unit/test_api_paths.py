@@ -323,21 +323,21 @@ def test_a_claim_is_settled_over_a_cycle_of_which_the_receiver_pays_the_fees() -
 
 
 @pytest.mark.parametrize(
-    ("user", "other", "limits", "payer", "why"),
+    ("user", "other", "limits", "value", "payer", "why"),
     [
-        (ADA, CY, {}, "sender", {"reason": "nothing_to_close"}),
-        (ADA, STRANGER, {}, "sender", {"reason": "unknown_receiver"}),
-        (ADA, BO, {"maxFees": 1}, "sender", {"reason": "fees", "cheapestFees": "2"}),
-        (BO, ADA, {"maxHops": 2}, "receiver", {"reason": "hops", "fewestHops": 3}),
+        (ADA, CY, {}, "0", "sender", {"reason": "nothing_to_close"}),
+        (ADA, STRANGER, {}, "0", "sender", {"reason": "unknown_receiver"}),
+        (ADA, BO, {"maxFees": 1}, "50", "sender", {"reason": "fees", "cheapestFees": "2"}),
+        (BO, ADA, {"maxHops": 2}, "50", "receiver", {"reason": "hops", "fewestHops": 3}),
     ],
 )
-def test_where_nothing_can_be_settled_the_answer_is_an_empty_path(
-    user: bytes, other: bytes, limits: dict[str, int], payer: str, why: dict[str, Any]
+def test_where_nothing_can_be_settled_the_answer_is_an_empty_path_and_what_is_left_to_settle(
+    user: bytes, other: bytes, limits: dict[str, int], value: str, payer: str, why: dict[str, Any]
 ) -> None:
     api = client(networks=graphs(TRIANGLE))
     answer = ask("close-trustline-path-info", user, other, api, **limits).get_json()
     assert answer.pop("reasonMessage")
-    assert answer == {"path": [], "fees": "0", "value": "0", "feePayer": payer, **why}
+    assert answer == {"path": [], "fees": "0", "value": value, "feePayer": payer, **why}
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -117,7 +117,7 @@ def as_event(name: str, arguments: dict[str, Any]) -> Event:
         log_index=4,
         sender=users[0] if users else None,
         receiver=users[1] if users else None,
-        value=arguments.get("_value", arguments.get("_newDebt")),
+        value=next((arguments[name] for name in ("_value", "_newDebt", "_transfer") if name in arguments), None),
         terms=terms,
         extra_data=arguments.get("_extraData"),
     )

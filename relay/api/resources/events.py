@@ -127,7 +127,10 @@ def _particulars(event: Event) -> dict[str, Any]:
             "interest_rate_received": event.terms.rate_received,
             "is_frozen": event.terms.is_frozen,
         }
-    if event.value is not None:
+    if event.type is EventType.TRUSTLINE_UPDATE_REQUEST:
+        # Clients read it on every request; the networks that know of none ask for none.
+        found["transfer"] = event.value or 0
+    elif event.value is not None:
         found["debt" if event.type is EventType.DEBT_UPDATE else "amount"] = event.value
     if event.extra_data is not None:
         found["extra_data"] = event.extra_data

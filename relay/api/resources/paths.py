@@ -112,9 +112,10 @@ class ClosingPath(_PathResource):
             cycle = result.transfer
             found = {"path": cycle.path, "fees": cycle.fees, "value": cycle.value, "fee_payer": cycle.fee_payer}
             return found | _unless_proven(result.is_proven)
-        is_owed = view is not None and view.balance > 0
-        fee_payer = FeePayer.RECEIVER if is_owed else FeePayer.SENDER
-        return {"path": [], "fees": 0, "value": 0, "fee_payer": fee_payer} | describe(result)
+        balance = 0 if view is None else view.balance
+        fee_payer = FeePayer.RECEIVER if balance > 0 else FeePayer.SENDER
+        # Clients close directly where there is nothing to settle, and tell that from no way by the value.
+        return {"path": [], "fees": 0, "value": abs(balance), "fee_payer": fee_payer} | describe(result)
 
 
 class SpendableTo(ApiResource):
