@@ -7,8 +7,7 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from contextlib import closing
-
-from flask import Flask
+from typing import TYPE_CHECKING
 
 from relay import __version__
 from relay.addresses import Address
@@ -25,6 +24,7 @@ from relay.index.indexer import Indexer, Options
 from relay.index.service import LONGEST_RETRY_SECONDS, IndexService
 from relay.index.verify import Contents, Difference, Verifier
 from relay.index.wanted import WantedNetworks
+from relay.live import build_live, push_fault
 from relay.model import NetworkInfo
 from relay.settings import GasPriceMethod, RestSettings, Settings, WatchedAddresses, find_addresses
 from relay.store.connection import Connection, Pool, connect
@@ -34,6 +34,9 @@ from relay.store.status import FollowerBoard, RelayStatus, StatusReader
 from relay.store.writing import Writer
 from relay.sync.follower import Follower
 from relay.sync.networks import Networks
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import WSGIApplication
 
 logger = logging.getLogger(__name__)
 
@@ -74,6 +77,13 @@ def require_port(settings: RestSettings) -> None:
             raise Unavailable(
                 f"cannot listen on {settings.bind}: {error.strerror} ([rest] port or --port moves it)"
             ) from None
+
+
+def require_push(settings: Settings) -> None:
+    """Raise Unavailable if push notifications are wanted but cannot be sent."""
+    fault = push_fault(settings)
+    if fault is not None:
+        raise Unavailable(fault)
 
 
 def forget_chain(settings: Settings) -> None:
@@ -204,12 +214,13 @@ def process_name() -> str:
     return f"{socket.gethostname()}:{os.getpid()}"
 
 
-def build_api(settings: Settings, node: Nodes, chain_id: int) -> Flask:
-    """Return the REST API over graphs that follow the database from now on."""
+def build_api(settings: Settings, node: Nodes, chain_id: int) -> "WSGIApplication":
+    """Return the API, streams included, over graphs that follow the database from now on."""
     pool = Pool(settings.database.url, settings.database.pool_size, settings.database.wait_seconds)
     networks = Networks()
     board = FollowerBoard(settings.database.url, process_name())
     Follower(StateReader(pool), networks, lambda: FeedListener(settings.database.url), board=board).start()
+    live = build_live(settings, pool, networks, node, chain_id, now)
     pricing = settings.relay.gas_price_computation
     is_fixed = pricing.method is GasPriceMethod.FIXED
     services = Services(
@@ -222,8 +233,11 @@ def build_api(settings: Settings, node: Nodes, chain_id: int) -> Flask:
         clock=now,
         search_until=lambda: time.monotonic() + SEARCH_SECONDS,
         version=__version__,
+        messaging=live.messaging,
+        devices=live.devices,
+        client_header=settings.messaging.client_header,
     )
-    return create_app(services, max_body_bytes=settings.rest.max_body_bytes)
+    return live.front(create_app(services, max_body_bytes=settings.rest.max_body_bytes))
 
 
 def now() -> int:

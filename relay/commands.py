@@ -58,6 +58,7 @@ def run(options: argparse.Namespace) -> int:
     settings = _settings(options)
     find_addresses(settings)
     app.require_port(settings.rest)
+    app.require_push(settings)
     app.open_node(settings)
     migrate(settings.database.url)
     if options.rebuild:
@@ -90,6 +91,7 @@ def serve_api(options: argparse.Namespace) -> int:
     """Answer requests from the database, until SIGTERM or SIGINT."""
     settings = _settings(options)
     app.require_port(settings.rest)
+    app.require_push(settings)
     app.require_schema(settings)
     node = app.open_node(settings)
     chain_id = node.chain_id()

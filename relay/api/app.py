@@ -12,7 +12,7 @@ from werkzeug.routing import BaseConverter
 from relay.addresses import Address, MalformedAddress, parse_address, to_checksum
 from relay.api import request_id
 from relay.api.errors import RETRY_SECONDS, answer_error
-from relay.api.resources import events, networks, paths, transactions, trustlines
+from relay.api.resources import devices, events, messages, networks, paths, transactions, trustlines
 from relay.api.resources.base import ApiResource
 from relay.api.services import Services
 
@@ -43,6 +43,8 @@ ROUTES: dict[type[ApiResource], tuple[str, ...]] = {
     transactions.TransactionInfo: (f"{_USER}/tx-infos", f"{_USER}/txinfos"),
     transactions.BlockNumber: ("/blocknumber",),
     transactions.Relay: ("/relay",),
+    messages.Messages: ("/messages/<address:user>",),
+    devices.Device: ("/pushnotifications/<address:user>/token/<token>",),
 }
 """Every resource and its URLs below the prefix; a slash at the end is accepted everywhere."""
 
@@ -57,6 +59,10 @@ def create_app(services: Services, *, max_body_bytes: int) -> Flask:
     api = _JsonApi(app, prefix=PREFIX)
     for resource, urls in ROUTES.items():
         if resource is transactions.Relay and services.relaying is None:
+            continue
+        if resource is messages.Messages and services.messaging is None:
+            continue
+        if resource is devices.Device and services.devices is None:
             continue
         api.add_resource(resource, *urls, resource_class_args=(services,))
 

@@ -7,7 +7,9 @@ from typing import Protocol
 from graph.transfer import Transfer
 from graph.trustline import Trustline
 from relay.addresses import Address
+from relay.messaging.mailbox import Mailboxes
 from relay.model import Block, Event, NetworkInfo
+from relay.push.tokens import Devices
 from relay.store.reading import EventFilter
 from relay.sync.networks import Networks
 
@@ -76,6 +78,9 @@ class Services:
         clock: the time in Unix seconds.
         search_until: when a search that begins now is to give in, in seconds of ``time.monotonic``; 0 for never.
         version: the relay's version.
+        messaging: takes messages; None where messaging is switched off.
+        devices: registers devices for push notifications; None where these are switched off.
+        client_header: the header in which a reverse proxy names the client, empty for none.
 
     """
 
@@ -88,3 +93,6 @@ class Services:
     clock: Callable[[], int]
     search_until: Callable[[], float]
     version: str
+    messaging: Mailboxes | None = None
+    devices: Devices | None = None
+    client_header: str = ""
