@@ -1,4 +1,4 @@
-"""Push notifications by webhook: signed, sent by one process, tried again, given up; nobody meddles with others'."""
+"""Push notifications by webhook: signed, sent by one process, tried again, given up; no meddling with others'."""
 
 import json
 import threading

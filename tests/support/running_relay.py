@@ -21,12 +21,12 @@ SECONDS = 30.0
 
 
 def until(what: str, holds: Callable[[], Any], seconds: float = SECONDS) -> Any:
-    """Return what ``holds`` returns, as soon as it is true."""
+    """Return what ``holds`` returns, as soon as it is true; what is not there yet is not."""
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
         try:
             found = holds()
-        except requests.RequestException:
+        except (requests.RequestException, LookupError):
             found = None
         if found:
             return found
