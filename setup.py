@@ -96,6 +96,8 @@ setup(
     package_data={"relay": ["py.typed", "store/migrations/*.sql", "chain/*.json"], "graph": ["py.typed", "*.pyi"]},
     install_requires=[
         "certifi",
+        "eth-keys>=0.5",
+        "eth-utils>=5",
         "flask>=3.1,<4",
         "flask-restful>=0.3.10,<0.4",
         "gunicorn>=23",
@@ -112,6 +114,7 @@ setup(
     ],
     extras_require={
         "devnet": DEVNET,
+        "firebase": ["firebase-admin>=6.5"],
         "test": TEST,
         "bench": BENCH,
         "lint": LINT,

@@ -7,8 +7,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
-
-from flask import Flask
+from typing import TYPE_CHECKING
 
 from relay import __version__
 from relay.addresses import Address
@@ -26,6 +25,7 @@ from relay.index.indexer import Indexer, Options
 from relay.index.service import LONGEST_RETRY_SECONDS, IndexService
 from relay.index.verify import Contents, Difference, Verifier
 from relay.index.wanted import WantedNetworks
+from relay.live import build_live, push_fault
 from relay.model import NetworkInfo
 from relay.outgoing import build_outgoing
 from relay.settings import GasPriceMethod, RestSettings, Settings, WatchedAddresses, find_addresses
@@ -36,6 +36,9 @@ from relay.store.status import FollowerBoard, RelayStatus, StatusReader
 from relay.store.writing import Writer
 from relay.sync.follower import Follower
 from relay.sync.networks import Networks
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import WSGIApplication
 
 logger = logging.getLogger(__name__)
 
@@ -77,6 +80,13 @@ def require_port(settings: RestSettings) -> None:
             raise Unavailable(
                 f"cannot listen on {settings.bind}: {error.strerror} ([rest] port or --port moves it)"
             ) from None
+
+
+def require_push(settings: Settings) -> None:
+    """Raise Unavailable if push notifications are wanted but cannot be sent."""
+    fault = push_fault(settings)
+    if fault is not None:
+        raise Unavailable(fault)
 
 
 def forget_chain(settings: Settings) -> None:
@@ -235,14 +245,18 @@ def load_account(settings: Settings, chain_id: int) -> SigningKey | None:
     return load_key(settings.account.keystore_path, settings.account.keystore_password_path, chain_id)
 
 
-def build_api(settings: Settings, node: Nodes, chain_id: int, key: SigningKey | None = None) -> Flask:
-    """Return the REST API over graphs that follow the database from now on; ``key`` is `load_account`'s."""
+def build_api(settings: Settings, node: Nodes, chain_id: int, key: SigningKey | None = None) -> "WSGIApplication":
+    """Return the API, streams included, over graphs that follow the database from now on.
+
+    ``key`` is `load_account`'s.
+    """
     pool = Pool(settings.database.url, settings.database.pool_size, settings.database.wait_seconds)
     networks = Networks()
     board = FollowerBoard(settings.database.url, process_name())
     Follower(StateReader(pool), networks, lambda: FeedListener(settings.database.url), board=board).start()
     outgoing = build_outgoing(settings, node, chain_id, key, pool, now)
     outgoing.start()
+    live = build_live(settings, pool, networks, node, chain_id, now)
     pricing = settings.relay.gas_price_computation
     is_fixed = pricing.method is GasPriceMethod.FIXED
     services = Services(
@@ -261,8 +275,11 @@ def build_api(settings: Settings, node: Nodes, chain_id: int, key: SigningKey | 
         deploys_identities=settings.delegate.enable_deploy_identity,
         statuses=outgoing.statuses,
         expected_events=outgoing.expected_events,
+        messaging=live.messaging,
+        devices=live.devices,
+        client_header=settings.messaging.client_header,
     )
-    return create_app(services, max_body_bytes=settings.rest.max_body_bytes)
+    return live.front(create_app(services, max_body_bytes=settings.rest.max_body_bytes))
 
 
 def now() -> int:

@@ -50,6 +50,13 @@ class Worker(ThreadWorker):  # type: ignore[misc]
         except OSError:
             self.log.debug("the client of a broken request did not wait for the answer")
 
+    def finish_request(self, conn: Any, fs: Any) -> None:
+        """Leave a connection alone that the application took away, as it does to open a stream."""
+        if conn.sock.fileno() == -1:
+            self.nr_conns -= 1
+            return
+        super().finish_request(conn, fs)
+
 
 class _Server(BaseApplication):  # type: ignore[misc]
     def __init__(self, make_app: Callable[[], Any], options: dict[str, Any]) -> None:
@@ -62,14 +69,22 @@ class _Server(BaseApplication):  # type: ignore[misc]
             self.cfg.set(name, value)
 
     def load(self) -> Any:
-        return self._make_app()
+        self.made = self._make_app()
+        return self.made
+
+    def stop(self) -> None:
+        """End what the application runs beside its requests."""
+        stop = getattr(getattr(self, "made", None), "stop", None)
+        if stop is not None:
+            stop()
 
 
 def serve(make_app: Callable[[], Any], settings: RestSettings, *, when_ready: Callable[[], None]) -> None:
     """Serve until SIGTERM or SIGINT; requests under way are finished within 10 s.
 
     Arguments:
-        make_app: makes the WSGI application, called in the process that serves it.
+        make_app: makes the WSGI application, called in the process that serves it. Its ``stop``, if it has one, is
+            called there at the end.
         settings: where to listen and with how many threads.
         when_ready: called once the port is open.
 
@@ -85,5 +100,6 @@ def serve(make_app: Callable[[], Any], settings: RestSettings, *, when_ready: Ca
         "logger_class": _Logger,
         "control_socket_disable": True,
         "when_ready": lambda _server: when_ready(),
+        "worker_exit": lambda _server, worker: worker.app.stop(),
     }
     _Server(make_app, options).run()

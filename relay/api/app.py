@@ -13,7 +13,7 @@ from werkzeug.routing import BaseConverter
 from relay.addresses import Address, MalformedAddress, parse_address, to_checksum
 from relay.api import request_id
 from relay.api.errors import RETRY_SECONDS, answer_error
-from relay.api.resources import delegation, events, networks, paths, transactions, trustlines
+from relay.api.resources import delegation, devices, events, messages, networks, paths, transactions, trustlines
 from relay.api.resources.base import ApiResource
 from relay.api.services import Services
 
@@ -53,6 +53,8 @@ ROUTES: dict[type[ApiResource], tuple[str, ...]] = {
     delegation.MetaTransactionFees: ("/meta-transaction-fees",),
     delegation.RelayMetaTransaction: ("/relay-meta-transaction",),
     delegation.RequestEther: ("/request-ether",),
+    messages.Messages: ("/messages/<address:user>",),
+    devices.Device: ("/pushnotifications/<address:user>/token/<token>",),
 }
 """Every resource and its URLs below the prefix; a slash at the end is accepted everywhere."""
 
@@ -67,6 +69,8 @@ _PARTS: dict[type[ApiResource], str] = {
     delegation.MetaTransactionFees: "meta_transactions",
     delegation.RelayMetaTransaction: "meta_transactions",
     delegation.RequestEther: "faucet",
+    messages.Messages: "messaging",
+    devices.Device: "devices",
 }
 """The services without which a resource is not there at all."""
 

@@ -11,7 +11,9 @@ from relay.delegate.faucet import Faucet
 from relay.delegate.identities import Identities
 from relay.delegate.metatransactions import MetaTransactions
 from relay.delegate.statuses import Statuses
+from relay.messaging.mailbox import Mailboxes
 from relay.model import Block, Event, EventType, NetworkInfo
+from relay.push.tokens import Devices
 from relay.store.reading import EventFilter
 from relay.sync.networks import Networks
 
@@ -93,6 +95,9 @@ class Services:
         deploys_identities: whether new identities are made.
         statuses: what became of transactions.
         expected_events: the events of transactions in no block yet; None where nothing is remembered.
+        messaging: takes messages; None where messaging is switched off.
+        devices: registers devices for push notifications; None where these are switched off.
+        client_header: the header in which a reverse proxy names the client, empty for none.
 
     """
 
@@ -111,3 +116,6 @@ class Services:
     deploys_identities: bool = False
     statuses: Statuses | None = None
     expected_events: ExpectedSource | None = None
+    messaging: Mailboxes | None = None
+    devices: Devices | None = None
+    client_header: str = ""

@@ -18,6 +18,7 @@ def run(options: argparse.Namespace) -> int:
     tell_not_served(settings)
     find_addresses(settings)
     app.require_port(settings.rest)
+    app.require_push(settings)
     app.open_node(settings)
     migrate(settings.database.url)
     if options.rebuild:
@@ -61,6 +62,7 @@ def serve_api(options: argparse.Namespace) -> int:
     if not options.with_parent:
         tell_not_served(settings)
     app.require_port(settings.rest)
+    app.require_push(settings)
     app.require_schema(settings)
     node = app.open_node(settings)
     chain_id = node.chain_id()

@@ -26,7 +26,7 @@ def test_the_file_of_the_last_release() -> None:
     assert settings.index.poll_seconds == 2
     assert settings.tx_relay.enable
     assert settings.delegate.fees == (DelegateFee(),)
-    assert settings.not_yet_served == ("exchange", "messaging")
+    assert settings.not_yet_served == ("exchange",)
     assert settings.database.url == "", "Postgres by libpq's variables, as before"
     assert settings.remarks == ()
 
@@ -60,8 +60,6 @@ def test_a_file_that_uses_every_key() -> None:
     }
     assert settings.not_yet_served == (
         "exchange",
-        "messaging",
-        "push_notification",
         "sentry",
     )
     assert without_account(settings) == ()

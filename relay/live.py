@@ -1,0 +1,178 @@
+"""The composition of what is live: streams, messages and push notifications. Part of the composition root."""
+
+import importlib.util
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING
+
+from relay.chain.calls import ChainCalls
+from relay.chain.owners import owner_of
+from relay.messaging.delivery import Delivery
+from relay.messaging.limits import Rate
+from relay.messaging.mailbox import Also, Mailboxes, Rules
+from relay.push.firebase import Firebase
+from relay.push.sending import Sender
+from relay.push.service import Attempts, PushService
+from relay.push.telling import tell_devices
+from relay.push.tokens import Devices
+from relay.push.webhook import Webhook
+from relay.settings import Settings
+from relay.settings.model import PushSender
+from relay.store.connection import Pool
+from relay.store.happenings import HappeningReader
+from relay.store.messages import MessageListener, MessageStore
+from relay.store.operating import OperatingPool
+from relay.store.push import PushLock, PushStore
+from relay.store.reading import FeedListener
+from relay.streams.feeder import Feeder
+from relay.streams.gate import Gate
+from relay.streams.hub import Kind
+from relay.streams.server import Limits, StreamServer
+from relay.sync.networks import Networks
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import WSGIApplication
+
+_TOKENS_PER_MINUTE = 60
+_DAY_SECONDS = 86_400
+
+
+@dataclass(frozen=True, slots=True)
+class Live:
+    """What is live in this process: what the API needs of it, and the application in front of the API."""
+
+    messaging: Mailboxes | None
+    devices: Devices | None
+    front: "Callable[[WSGIApplication], WSGIApplication]"
+
+
+def push_fault(settings: Settings) -> str | None:
+    """Return why push notifications could not be sent, None if they can or are not wanted."""
+    push = settings.push_notification
+    if not push.enable:
+        return None
+    if push.sender is PushSender.WEBHOOK:
+        try:
+            return None if _secret(settings) else "[push_notification] webhook_secret_path: the file is empty"
+        except (OSError, UnicodeDecodeError):
+            return f"[push_notification] webhook_secret_path: {push.webhook_secret_path} cannot be read"
+    if importlib.util.find_spec("firebase_admin") is None:
+        return (
+            "[push_notification] sender: firebase needs the extra, pip install 'trustlines-credit-relay[firebase]'"
+        )
+    if not push.firebase_credentials_path.is_file():
+        return f"[push_notification] firebase_credentials_path: there is no file {push.firebase_credentials_path}"
+    return None
+
+
+def build_live(
+    settings: Settings, pool: Pool, networks: Networks, node: ChainCalls, chain_id: int, clock: Callable[[], int]
+) -> Live:
+    """Start what is switched on; ``pool`` reads, ``clock`` tells Unix seconds."""
+    url = settings.database.url
+    operating = OperatingPool(url, settings.database.pool_size, settings.database.wait_seconds)
+    happenings = HappeningReader(pool)
+    stops: list[Callable[[], None]] = []
+
+    def owner(address: bytes) -> bytes | None:
+        return owner_of(node, address)
+
+    devices, also = None, None
+    push = settings.push_notification
+    if push.enable:
+        store, sender = PushStore(operating), _sender(settings, clock)
+        attempts = Attempts(push.max_attempts, push.first_wait_seconds)
+        service = PushService(happenings, networks, store, sender, lambda: PushLock(url), attempts)
+        service.start()
+        stops.append(service.stop)
+        also = tell_devices
+        devices = Devices(
+            store,
+            sender,
+            max_per_user=push.max_devices_per_user,
+            require_signature=push.require_signature,
+            chain_id=chain_id,
+            owner_of=owner,
+            clock=clock,
+            rate=Rate(_TOKENS_PER_MINUTE, time.monotonic),
+        )
+    messaging = _mailboxes(settings, operating, chain_id, owner, clock, also)
+    if not settings.streams.enable:
+        return Live(messaging, devices, lambda app: Gate(app, None, (), partial(_stop_all, stops)))
+    front = _streams(settings, operating, happenings, networks, clock, stops)
+    return Live(messaging, devices, front)
+
+
+def _mailboxes(
+    settings: Settings,
+    operating: OperatingPool,
+    chain_id: int,
+    owner: Callable[[bytes], bytes | None],
+    clock: Callable[[], int],
+    also: Also | None,
+) -> Mailboxes | None:
+    section = settings.messaging
+    if not section.enable:
+        return None
+    rules = Rules(
+        max_bytes=section.max_message_bytes,
+        per_receiver=section.max_per_receiver,
+        per_client=section.max_per_client,
+        max_unread=section.max_unread,
+        require_signature=section.require_signature,
+    )
+    return Mailboxes(
+        operating, rules, chain_id=chain_id, owner_of=owner, clock=clock, ticks=time.monotonic, also=also
+    )
+
+
+def _streams(
+    settings: Settings,
+    operating: OperatingPool,
+    happenings: HappeningReader,
+    networks: Networks,
+    clock: Callable[[], int],
+    stops: list[Callable[[], None]],
+) -> "Callable[[WSGIApplication], WSGIApplication]":
+    section, url = settings.streams, settings.database.url
+    server = StreamServer(Limits(section.max_connections, section.max_buffered_bytes, section.ping_seconds))
+    feeder = Feeder(happenings, networks, server.hub, server.publish, lambda: FeedListener(url))
+    kinds = [Kind.EVENTS]
+    ends = [feeder.stop, server.stop, *stops]
+    if settings.messaging.enable:
+        delivery = Delivery(
+            MessageStore(operating),
+            server.hub,
+            server.publish,
+            lambda: MessageListener(url),
+            retention_seconds=settings.messaging.retention_days * _DAY_SECONDS,
+            clock=clock,
+        )
+        server.serve_missed(delivery.missed)
+        kinds.append(Kind.MESSAGES)
+        delivery.start()
+        ends.append(delivery.stop)
+    server.start()
+    feeder.start()
+    return lambda app: Gate(app, server, kinds, partial(_stop_all, ends))
+
+
+def _stop_all(stops: Iterable[Callable[[], None]]) -> None:
+    for stop in stops:
+        stop()
+
+
+def _sender(settings: Settings, clock: Callable[[], int]) -> Sender:
+    push = settings.push_notification
+    if push.sender is PushSender.WEBHOOK:
+        assert push.webhook_url is not None, "the settings see to it"
+        return Webhook(push.webhook_url, _secret(settings), push.webhook_timeout_seconds, clock)
+    return Firebase(push.firebase_credentials_path)
+
+
+def _secret(settings: Settings) -> bytes:
+    path = settings.push_notification.webhook_secret_path
+    assert path is not None, "the settings see to it"
+    return path.read_text(encoding="utf-8").partition("\n")[0].strip().encode("utf-8")

@@ -1,0 +1,1 @@
+"""Push notifications: what streams deliver, sent to devices that are not connected."""

@@ -1,0 +1,23 @@
+"""What a way of sending looks like from here."""
+
+from typing import Protocol
+
+from relay.store.push import Notification
+
+
+class TokenInvalid(Exception):
+    """The device is gone, or never was: the token is to be forgotten."""
+
+
+class NotSent(Exception):
+    """It did not work this time; the text says why, in a sentence without secrets."""
+
+
+class Sender(Protocol):
+    """Sends to devices."""
+
+    def check(self, token: str) -> None:
+        """Return if a token may be one; raises TokenInvalid if it is none, NotSent if that cannot be told now."""
+
+    def send(self, notification: Notification) -> None:
+        """Send something; raises TokenInvalid, NotSent."""

@@ -1,0 +1,14 @@
+"""A message is pushed as streams deliver it."""
+
+import orjson
+
+from relay.messaging.delivery import payload_of
+from relay.store.connection import Cursor
+from relay.store.messages import Message
+from relay.store.push import Told, enqueue
+
+
+def tell_devices(cursor: Cursor, message: Message) -> None:
+    """Make notifications of a message for the receiver's devices, in the transaction that stores it."""
+    event = orjson.dumps(payload_of(message)).decode("utf-8")
+    enqueue(cursor, [Told(message.receiver, event, None)])

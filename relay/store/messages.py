@@ -1,0 +1,151 @@
+"""The messages between users: kept until they are read, announced to all processes."""
+
+import select
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from relay.addresses import Address
+from relay.store.connection import Connection, Cursor, Row, connect, translated_errors
+from relay.store.operating import OperatingPool
+
+MESSAGE_CHANNEL = "tl_relay_messages"
+"""The channel on which a new message is announced by its id."""
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """A stored message; ``sent_at`` in Unix seconds, ``sender`` is there where a signature proves it."""
+
+    id: int
+    receiver: Address
+    type: str
+    body: str
+    sent_at: int
+    sender: Address | None = None
+
+
+_COLUMNS = "id, receiver, type, body, extract(epoch FROM sent_at)::bigint, sender"
+
+
+class MessageStore:
+    """Stores messages; times are Unix seconds, handed in."""
+
+    def __init__(self, pool: OperatingPool) -> None:
+        self._pool = pool
+
+    def note_signature(self, cursor: Cursor, digest: bytes, now: int, expires_at: int) -> bool:
+        """Return whether a signature is new; from then on it is not."""
+        cursor.execute("DELETE FROM message_signatures WHERE expires_at < to_timestamp(%s)", (now,))
+        cursor.execute(
+            "INSERT INTO message_signatures (digest, expires_at) VALUES (%s, to_timestamp(%s)) "
+            "ON CONFLICT DO NOTHING",
+            (digest, expires_at),
+        )
+        return bool(cursor.rowcount)
+
+    def number_unread(self, cursor: Cursor, receiver: Address, most: int) -> int:
+        """Return how many messages of a user are unread, counting no further than ``most``."""
+        cursor.execute(
+            "SELECT count(*) FROM (SELECT FROM messages WHERE receiver = %s LIMIT %s) AS counted", (receiver, most)
+        )
+        row = cursor.fetchone()
+        return int(row[0]) if row else 0
+
+    def add(
+        self, cursor: Cursor, receiver: Address, kind: str, body: str, now: int, sender: Address | None
+    ) -> Message:
+        """Store a message and announce it once the transaction commits."""
+        cursor.execute(
+            "INSERT INTO messages (receiver, type, body, sender, sent_at) "
+            f"VALUES (%s, %s, %s, %s, to_timestamp(%s)) RETURNING {_COLUMNS}",
+            (receiver, kind, body, sender, now),
+        )
+        message = _message_from(cursor.fetchone())
+        cursor.execute("SELECT pg_notify(%s, %s)", (MESSAGE_CHANNEL, f"{message.id} {receiver.hex()}"))
+        return message
+
+    def claim_unread(self, receiver: Address, most: int, seconds: float) -> list[Message]:
+        """Return the unread messages of a user, oldest first, and keep them from other readers for a while."""
+        with self._pool.transaction() as cursor:
+            cursor.execute(
+                "UPDATE messages SET is_fetched = true, claimed_until = now() + %s * interval '1 s' WHERE id IN ("
+                "SELECT id FROM messages WHERE receiver = %s AND (claimed_until IS NULL OR claimed_until < now()) "
+                f"ORDER BY id LIMIT %s FOR UPDATE SKIP LOCKED) RETURNING {_COLUMNS}",
+                (seconds, receiver, most),
+            )
+            return sorted(map(_message_from, cursor.fetchall()), key=lambda message: message.id)
+
+    def claim(self, ids: Sequence[int], seconds: float) -> list[Message]:
+        """Return those of some messages that nobody has read or asked for, oldest first, to be delivered now.
+
+        Every process that has a listener may deliver a message.
+        """
+        with self._pool.transaction() as cursor:
+            cursor.execute(
+                "UPDATE messages SET is_fetched = false, claimed_until = now() + %s * interval '1 s' "
+                "WHERE id = ANY(%s) AND NOT (is_fetched AND coalesce(claimed_until > now(), false)) "
+                f"RETURNING {_COLUMNS}",
+                (seconds, list(ids)),
+            )
+            return sorted(map(_message_from, cursor.fetchall()), key=lambda message: message.id)
+
+    def release(self, ids: Sequence[int]) -> None:
+        """Give messages back: their readers did not get them."""
+        with self._pool.transaction() as cursor:
+            cursor.execute("UPDATE messages SET claimed_until = NULL WHERE id = ANY(%s)", (list(ids),))
+
+    def remove(self, ids: Sequence[int]) -> None:
+        """Remove messages that have been read."""
+        with self._pool.transaction() as cursor:
+            cursor.execute("DELETE FROM messages WHERE id = ANY(%s)", (list(ids),))
+
+    def unread_ids(self, receivers: Sequence[Address], since: int) -> list[int]:
+        """Return the unread messages of some users that were sent at or after a time."""
+        with self._pool.transaction() as cursor:
+            cursor.execute(
+                "SELECT id FROM messages WHERE receiver = ANY(%s) AND sent_at >= to_timestamp(%s) "
+                "AND (claimed_until IS NULL OR claimed_until < now()) ORDER BY id",
+                (list(receivers), since),
+            )
+            return [row[0] for row in cursor.fetchall()]
+
+    def forget_before(self, time: int) -> int:
+        """Remove the messages sent before a time, read or not; return how many there were."""
+        with self._pool.transaction() as cursor:
+            cursor.execute("DELETE FROM messages WHERE sent_at < to_timestamp(%s)", (time,))
+            return int(cursor.rowcount)
+
+
+class MessageListener:
+    """Waits on a connection of its own for new messages."""
+
+    def __init__(self, url: str) -> None:
+        """Connect and listen; raises DatabaseUnreachable."""
+        self._connection: Connection = connect(url)
+        self._connection.autocommit = True
+        with translated_errors(), self._connection.cursor() as cursor:
+            cursor.execute(f"LISTEN {MESSAGE_CHANNEL}")
+
+    def wait(self, seconds: float) -> list[tuple[int, Address]]:
+        """Return the ids and receivers of the messages that were announced within ``seconds``.
+
+        Raises:
+            DatabaseUnreachable: if the connection broke; announcements may have been missed.
+
+        """
+        with translated_errors():
+            if not self._connection.notifies:
+                select.select([self._connection], [], [], seconds)
+                self._connection.poll()
+            texts = [notice.payload for notice in self._connection.notifies]
+            self._connection.notifies.clear()
+        return [(int(number), bytes.fromhex(receiver)) for number, receiver in map(str.split, texts)]
+
+    def close(self) -> None:
+        """End the connection."""
+        self._connection.close()
+
+
+def _message_from(row: Row | None) -> Message:
+    assert row is not None
+    return Message(*row)

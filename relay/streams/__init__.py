@@ -1,0 +1,1 @@
+"""Live notifications: JSON-RPC over WebSocket, on the port of the REST API."""

@@ -1,0 +1,128 @@
+"""All streams of a process: one thread with an event loop, to which handshaken sockets are handed."""
+
+import asyncio
+import logging
+import resource
+import socket
+import threading
+from collections.abc import Iterable
+from contextlib import suppress
+from dataclasses import dataclass
+
+from relay.streams.connection import Connection
+from relay.streams.hub import Hub, Kind, News
+from relay.streams.session import Missed, Session
+
+logger = logging.getLogger(__name__)
+
+_FAREWELL_SECONDS = 2.0
+_OTHER_FILES = 200
+"""File descriptors that a process needs beside its streams."""
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What streams may cost: connections at once, and bytes that wait for one of them.
+
+    ``ping_seconds`` lie between pings; a connection that has not answered by the next is ended.
+    """
+
+    max_connections: int = 20_000
+    max_buffered_bytes: int = 262_144
+    ping_seconds: float = 30.0
+
+
+class StreamServer:
+    """The streams of this process."""
+
+    def __init__(self, limits: Limits) -> None:
+        self.hub = Hub()
+        self._limits = limits
+        self._missed: Missed | None = None
+        self._connections: set[Connection] = set()
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._run, name="streams", daemon=True)
+        self._is_stopping = False
+
+    @property
+    def loop(self) -> asyncio.AbstractEventLoop:
+        """The loop in whose thread the hub and all connections live."""
+        return self._loop
+
+    @property
+    def is_full(self) -> bool:
+        """Whether no further connection is taken; may be asked from any thread."""
+        return self._is_stopping or len(self._connections) >= self._limits.max_connections
+
+    @property
+    def number_of_connections(self) -> int:
+        """How many connections are open; may be asked from any thread."""
+        return len(self._connections)
+
+    def serve_missed(self, missed: Missed) -> None:
+        """Let streams of messages ask for what was missed; to be said before the start."""
+        self._missed = missed
+
+    def start(self) -> None:
+        """Begin, with as many file descriptors as the system grants."""
+        soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+        wanted = self._limits.max_connections + _OTHER_FILES
+        granted = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+        if soft not in (resource.RLIM_INFINITY,) and soft < granted:
+            with suppress(OSError, ValueError):
+                resource.setrlimit(resource.RLIMIT_NOFILE, (granted, hard))
+        self._thread.start()
+
+    def take(self, sock: socket.socket, kind: Kind, handshake: bytes) -> None:
+        """Carry on with a connection; ``handshake`` is sent first. May be called from any thread."""
+        sock.setblocking(False)
+        asyncio.run_coroutine_threadsafe(self._begin(sock, kind, handshake), self._loop)
+
+    def publish(self, news: Iterable[News]) -> None:
+        """Tell followers what happened, in this order. May be called from any thread."""
+        self._loop.call_soon_threadsafe(self.hub.publish, list(news))
+
+    def stop(self) -> None:
+        """Tell everybody that the server stops, and end; returns within some seconds."""
+        self._is_stopping = True
+        with suppress(TimeoutError):
+            asyncio.run_coroutine_threadsafe(self._end(), self._loop).result(_FAREWELL_SECONDS * 2)
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join(_FAREWELL_SECONDS)
+
+    def _run(self) -> None:
+        asyncio.set_event_loop(self._loop)
+        check = self._loop.create_task(self._keep_checking())
+        self._loop.run_forever()
+        check.cancel()
+
+    async def _begin(self, sock: socket.socket, kind: Kind, handshake: bytes) -> None:
+        connection = Connection(handshake, self._limits.max_buffered_bytes, self._connections.discard)
+        connection.carry(Session(kind, self.hub, connection, self._missed))
+        self._connections.add(connection)
+        try:
+            await self._loop.connect_accepted_socket(lambda: connection, sock)
+        except OSError as error:
+            logger.info("a stream ended before it began: %s", error)
+            self._connections.discard(connection)
+            sock.close()
+
+    async def _keep_checking(self) -> None:
+        """Ping all connections, a few at a time: thousands at once would hold up what is delivered."""
+        portions = 20
+        while True:
+            connections = list(self._connections)
+            size = -(-len(connections) // portions) or 1
+            for portion in range(portions):
+                await asyncio.sleep(self._limits.ping_seconds / portions)
+                for connection in connections[portion * size : (portion + 1) * size]:
+                    connection.check(self._loop.time(), self._limits.ping_seconds * 0.9)
+
+    async def _end(self) -> None:
+        for connection in list(self._connections):
+            connection.go_away()
+        deadline = self._loop.time() + _FAREWELL_SECONDS
+        while self._connections and self._loop.time() < deadline:
+            await asyncio.sleep(0.02)
+        for connection in list(self._connections):
+            connection.abort()

@@ -1,0 +1,197 @@
+"""A WebSocket connection without a network: what it does with slow readers, silence and pieces."""
+
+import asyncio
+from collections.abc import Callable
+from typing import Any, cast
+
+from websockets.frames import Frame, Opcode
+from websockets.protocol import CLIENT, OPEN, Protocol
+
+from relay.streams.connection import Connection
+from relay.streams.hub import Receipt
+
+LIMIT = 100_000
+
+
+class Wire:
+    """An asyncio transport whose other side reads only when told to."""
+
+    def __init__(self) -> None:
+        self.waiting = b""
+        self.is_closed = self.is_aborted = False
+        self.other = Protocol(CLIENT, state=OPEN)
+
+    def write(self, data: bytes) -> None:
+        self.waiting += data
+
+    def get_write_buffer_size(self) -> int:
+        return len(self.waiting)
+
+    def close(self) -> None:
+        self.is_closed = True
+
+    def abort(self) -> None:
+        self.is_aborted = True
+
+    def pause_reading(self) -> None: ...
+
+    def resume_reading(self) -> None: ...
+
+    def read(self) -> list[Frame]:
+        data, self.waiting = self.waiting, b""
+        self.other.receive_data(data.removeprefix(b"hello"))
+        return [event for event in self.other.events_received() if isinstance(event, Frame)]
+
+    def answer_pings(self) -> bytes:
+        self.read()
+        return b"".join(self.other.data_to_send())
+
+
+class Talk:
+    def __init__(self) -> None:
+        self.heard: list[str | bytes] = []
+        self.is_closed = False
+
+    async def receive(self, text: str | bytes) -> None:
+        self.heard.append(text)
+
+    def close(self) -> None:
+        self.is_closed = True
+
+
+def run(act: Callable[[Connection, Wire, Talk], Any]) -> None:
+    async def inside() -> None:
+        ended: list[Connection] = []
+        connection, wire, talk = Connection(b"hello", LIMIT, ended.append), Wire(), Talk()
+        connection.carry(talk)
+        connection.connection_made(cast("asyncio.Transport", wire))
+        await act(connection, wire, talk)
+        connection.connection_lost(None)
+        assert talk.is_closed
+        assert ended == [connection]
+
+    asyncio.run(inside())
+
+
+def test_who_reads_too_slowly_is_cut_off() -> None:
+    async def act(connection: Connection, wire: Wire, talk: Talk) -> None:
+        for _ in range(9):
+            connection.notify(b"x" * 10_000, None)
+        assert not wire.is_aborted
+        for _ in range(9):
+            connection.notify(b"x" * 10_000, None)
+        assert wire.is_aborted
+
+    run(act)
+
+
+def test_what_is_held_back_for_a_slow_reader_is_bounded_too() -> None:
+    async def act(connection: Connection, wire: Wire, talk: Talk) -> None:
+        connection.hold()
+        for _ in range(12):
+            connection.notify(b"x" * 10_000, None)
+        assert wire.is_aborted
+
+    run(act)
+
+
+def test_notifications_held_back_come_in_order_after_a_pong() -> None:
+    async def act(connection: Connection, wire: Wire, talk: Talk) -> None:
+        connection.hold()
+        connection.notify(b"1", None)
+        connection.respond(b"0")
+        connection.release()
+        connection.notify(b"2", None)
+        frames = wire.read()
+        assert [bytes(frame.data) for frame in frames if frame.opcode is Opcode.TEXT] == [b"0"]
+        connection.data_received(b"".join(wire.other.data_to_send()))
+        assert [bytes(frame.data) for frame in wire.read()] == [b"1", b"2"]
+
+    run(act)
+
+
+def test_what_is_held_back_comes_late_rather_than_never() -> None:
+    async def act(connection: Connection, wire: Wire, talk: Talk) -> None:
+        connection.hold()
+        connection.release()
+        connection.notify(b"late", None)
+        wire.waiting = b""
+        await asyncio.sleep(1.1)
+        assert b"late" in wire.waiting
+
+    run(act)
+
+
+def test_a_receipt_tells_that_the_other_side_has_read_it() -> None:
+    async def act(connection: Connection, wire: Wire, talk: Talk) -> None:
+        told: list[str] = []
+        for name in "ab":
+            connection.notify(b"{}", Receipt(lambda name=name: told.append(name), lambda: told.append("lost")))
+        await asyncio.sleep(0)
+        assert told == []
+        connection.data_received(wire.answer_pings())
+        assert told == ["a", "b"]
+
+    run(act)
+
+
+def test_a_receipt_tells_that_the_connection_ended_before() -> None:
+    told: list[str] = []
+
+    async def act(connection: Connection, wire: Wire, talk: Talk) -> None:
+        connection.notify(b"{}", Receipt(lambda: told.append("read"), lambda: told.append("sent, lost")))
+        await asyncio.sleep(0)
+        connection.notify(b"{}", Receipt(lambda: told.append("read"), lambda: told.append("unsent, lost")))
+        connection.hold()
+        connection.notify(b"{}", Receipt(lambda: told.append("read"), lambda: told.append("held, lost")))
+
+    run(act)
+    assert told == ["sent, lost", "unsent, lost", "held, lost"]
+
+
+def test_who_does_not_answer_a_ping_is_cut_off() -> None:
+    async def act(connection: Connection, wire: Wire, talk: Talk) -> None:
+        now = asyncio.get_running_loop().time()
+        connection.check(now, 30.0)
+        connection.check(now + 29, 30.0)
+        assert not wire.is_aborted
+        connection.check(now + 31, 30.0)
+        assert wire.is_aborted
+
+    run(act)
+
+
+def test_who_answers_stays() -> None:
+    async def act(connection: Connection, wire: Wire, talk: Talk) -> None:
+        now = asyncio.get_running_loop().time()
+        for second in (0, 31, 62):
+            connection.check(now + second, 30.0)
+            connection.data_received(wire.answer_pings())
+        assert not wire.is_aborted
+
+    run(act)
+
+
+def test_a_message_in_pieces_is_heard_whole_and_in_order() -> None:
+    async def act(connection: Connection, wire: Wire, talk: Talk) -> None:
+        wire.other.send_text(b"on", fin=False)
+        wire.other.send_continuation(b"e", fin=True)
+        wire.other.send_text(b"two")
+        data = b"".join(wire.other.data_to_send())
+        for at in range(len(data)):
+            connection.data_received(data[at : at + 1])
+        await asyncio.sleep(0.01)
+        assert talk.heard == [b"one", b"two"]
+
+    run(act)
+
+
+def test_a_message_too_large_ends_the_connection() -> None:
+    async def act(connection: Connection, wire: Wire, talk: Talk) -> None:
+        wire.other.send_text(b"x" * 70_000)
+        connection.data_received(b"".join(wire.other.data_to_send()))
+        assert wire.is_closed
+        assert (wire.read()[-1].data)[:2] == (1009).to_bytes(2, "big")
+        assert talk.heard == []
+
+    run(act)
