@@ -158,6 +158,8 @@ class FollowerBoard:
         if self._connection is None:
             self._connection = connect(self._url)
             self._connection.autocommit = True
+            with self._connection.cursor() as cursor:
+                cursor.execute("SET synchronous_commit = off")  # what a crash loses is noted again
         return self._connection
 
     def _drop_connection(self) -> None:

@@ -104,6 +104,8 @@ class Writer:
     def report(self, status: IndexStatus) -> None:
         """Tell everybody how the index is doing; raises StoreError."""
         with self._within() as cursor:
+            # A status that a crash loses is told again; a new block is not to wait for the disk on its account.
+            cursor.execute("SET LOCAL synchronous_commit = off")
             write_status(cursor, status)
 
     def analyse(self) -> None:
