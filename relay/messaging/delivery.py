@@ -22,7 +22,8 @@ CLAIM_SECONDS = 30.0
 """So long a message may be on its way; after that it counts as unread again, if its reader does not confirm it."""
 
 MOST_AT_ONCE = 1_000
-_SLEEP_SECONDS, _RETRY_SECONDS, _SWEEP_SECONDS = 1.0, 0.5, 600.0
+_SLEEP_SECONDS, _RETRY_SECONDS, _SWEEP_SECONDS = 1.0, 0.5, 60.0
+_READ_SECONDS = 30.0
 
 
 class Listener(Protocol):
@@ -111,7 +112,7 @@ class Delivery:
         if not ids:
             return Receipt(_nothing, _nothing)
         return Receipt(
-            arrived=lambda: self._later(self._store.remove, ids),
+            arrived=lambda: self._later(self._store.note_read, ids),
             lost=lambda: self._later(self._store.release, ids),
         )
 
@@ -141,6 +142,7 @@ class Delivery:
                         self.deliver(self._store.unread_ids(users, heard_at - 5))
                 if time.monotonic() - swept_at >= _SWEEP_SECONDS:
                     self._store.forget_before(self._clock() - self._retention_seconds)
+                    self._store.forget_read(_READ_SECONDS)
                     swept_at = time.monotonic()
                 now = self._clock()
                 new = [

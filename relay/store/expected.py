@@ -18,8 +18,9 @@ def add_expected(cursor: Cursor, owner: Owner, key: object, events: Sequence[Eve
     execute_values(
         cursor,
         f"INSERT INTO expected_events ({owner}, position, expected_at, network, type, sender, receiver, value, "
-        "given, received, rate_given, rate_received, is_frozen, extra_data) VALUES %s",
+        "given, received, rate_given, rate_received, is_frozen, extra_data, at_block) VALUES %s",
         [(key, position, now, *_columns(event)) for position, event in enumerate(events)],
+        template=f"({', '.join(['%s'] * 14)}, (SELECT coalesce(max(block_number), 0) FROM cursor))",
     )
 
 
@@ -62,6 +63,14 @@ WHERE e.type = ANY(%(types)s::event_type[])
   AND CASE WHEN coalesce(r.block_number, t.block_number) IS NULL
       THEN coalesce(r.state, t.state) = 'open' AND coalesce(r.is_held, t.is_held)
       ELSE coalesce(r.block_number, t.block_number) > (SELECT coalesce(max(block_number), 0) FROM cursor) END
+  -- A transaction may be indexed before it is noted here that it is in a block.
+  AND NOT EXISTS (
+      SELECT FROM events x
+      WHERE substring(x.sender for 7) = substring(e.sender for 7) AND x.block_number > e.at_block - 100
+        AND (x.transaction_hash = e.relayed_hash OR x.transaction_hash IN (
+            SELECT hash FROM signed_attempts WHERE transaction_id = e.transaction_id
+        ))
+  )
 ORDER BY e.expected_at, coalesce(t.nonce, r.nonce), e.position
 """
 

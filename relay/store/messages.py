@@ -46,7 +46,9 @@ class MessageStore:
     def number_unread(self, cursor: Cursor, receiver: Address, most: int) -> int:
         """Return how many messages of a user are unread, counting no further than ``most``."""
         cursor.execute(
-            "SELECT count(*) FROM (SELECT FROM messages WHERE receiver = %s LIMIT %s) AS counted", (receiver, most)
+            "SELECT count(*) FROM "
+            "(SELECT FROM messages WHERE receiver = %s AND read_at IS NULL LIMIT %s) AS counted",
+            (receiver, most),
         )
         row = cursor.fetchone()
         return int(row[0]) if row else 0
@@ -69,21 +71,23 @@ class MessageStore:
         with self._pool.transaction() as cursor:
             cursor.execute(
                 "UPDATE messages SET is_fetched = true, claimed_until = now() + %s * interval '1 s' WHERE id IN ("
-                "SELECT id FROM messages WHERE receiver = %s AND (claimed_until IS NULL OR claimed_until < now()) "
+                "SELECT id FROM messages WHERE receiver = %s AND read_at IS NULL "
+                "AND (claimed_until IS NULL OR claimed_until < now()) "
                 f"ORDER BY id LIMIT %s FOR UPDATE SKIP LOCKED) RETURNING {_COLUMNS}",
                 (seconds, receiver, most),
             )
             return sorted(map(_message_from, cursor.fetchall()), key=lambda message: message.id)
 
     def claim(self, ids: Sequence[int], seconds: float) -> list[Message]:
-        """Return those of some messages that nobody has read or asked for, oldest first, to be delivered now.
+        """Return those of some messages that nobody has asked for, oldest first, to be delivered now.
 
-        Every process that has a listener may deliver a message.
+        Every process that has a listener delivers a message, even if that of another was faster to read it.
         """
         with self._pool.transaction() as cursor:
             cursor.execute(
                 "UPDATE messages SET is_fetched = false, claimed_until = now() + %s * interval '1 s' "
-                "WHERE id = ANY(%s) AND NOT (is_fetched AND coalesce(claimed_until > now(), false)) "
+                "WHERE id = ANY(%s) "
+                "AND NOT (is_fetched AND (read_at IS NOT NULL OR coalesce(claimed_until > now(), false))) "
                 f"RETURNING {_COLUMNS}",
                 (seconds, list(ids)),
             )
@@ -94,17 +98,24 @@ class MessageStore:
         with self._pool.transaction() as cursor:
             cursor.execute("UPDATE messages SET claimed_until = NULL WHERE id = ANY(%s)", (list(ids),))
 
-    def remove(self, ids: Sequence[int]) -> None:
-        """Remove messages that have been read."""
+    def note_read(self, ids: Sequence[int]) -> None:
+        """Note that messages have been read."""
         with self._pool.transaction() as cursor:
-            cursor.execute("DELETE FROM messages WHERE id = ANY(%s)", (list(ids),))
+            cursor.execute(
+                "UPDATE messages SET read_at = now() WHERE id = ANY(%s) AND read_at IS NULL", (list(ids),)
+            )
+
+    def forget_read(self, seconds: float) -> None:
+        """Remove the messages that were read so many seconds ago."""
+        with self._pool.transaction() as cursor:
+            cursor.execute("DELETE FROM messages WHERE read_at < now() - %s * interval '1 s'", (seconds,))
 
     def unread_ids(self, receivers: Sequence[Address], since: int) -> list[int]:
         """Return the unread messages of some users that were sent at or after a time."""
         with self._pool.transaction() as cursor:
             cursor.execute(
                 "SELECT id FROM messages WHERE receiver = ANY(%s) AND sent_at >= to_timestamp(%s) "
-                "AND (claimed_until IS NULL OR claimed_until < now()) ORDER BY id",
+                "AND read_at IS NULL AND (claimed_until IS NULL OR claimed_until < now()) ORDER BY id",
                 (list(receivers), since),
             )
             return [row[0] for row in cursor.fetchall()]

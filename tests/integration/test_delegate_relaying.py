@@ -118,6 +118,8 @@ def test_what_is_mined_at_once_is_never_listed_twice(relay: Delegating, ada: Loc
     assert offers(relay, ada) == [("100", "sent")]
     relay.update()
     assert offers(relay, ada) == [("100", "pending")]
+    beyond = int(world.anvil.rpc("eth_blockNumber"), 16) + 1
+    assert relay.ask(f"users/{ada.address}/events?fromBlock={beyond}") == [], "it is not waiting any more"
     relay.tend()
     assert offers(relay, ada) == [("100", "pending")]
 

@@ -57,7 +57,7 @@ def send(relay: RunningRelay, user: str, text: str, kind: str | None = None, pro
 def unread(database: str) -> int:
     connection = connect(database)
     with connection, connection.cursor() as cursor:
-        cursor.execute("SELECT count(*) FROM messages")
+        cursor.execute("SELECT count(*) FROM messages WHERE read_at IS NULL")
         row = cursor.fetchone()
     connection.close()
     assert row is not None

@@ -97,6 +97,8 @@ CREATE TABLE expected_events (
     transaction_id bigint REFERENCES signed_transactions ON DELETE CASCADE,
     position       integer NOT NULL,
     expected_at    bigint  NOT NULL,
+    -- The indexed block then: the events themselves come later, or little before it.
+    at_block       bigint  NOT NULL,
     network        bytea   NOT NULL,
     type           event_type NOT NULL,
     sender         bytea,

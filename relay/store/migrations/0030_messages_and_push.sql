@@ -10,9 +10,12 @@ CREATE TABLE messages (
     -- On its way to a reader until then; who gives up earlier sets it back to null.
     claimed_until timestamptz,
     -- That reader asked for it, so it need not be delivered live as well.
-    is_fetched    boolean     NOT NULL DEFAULT false
+    is_fetched    boolean     NOT NULL DEFAULT false,
+    -- A message that was read stays a little longer: another process may be about to bring it to another device.
+    read_at       timestamptz
 );
-CREATE INDEX messages_of_receiver ON messages (receiver, id);
+CREATE INDEX messages_of_receiver ON messages (receiver, id) WHERE read_at IS NULL;
+CREATE INDEX messages_read ON messages (read_at) WHERE read_at IS NOT NULL;
 CREATE INDEX messages_by_age ON messages (sent_at);
 
 -- The signatures of messages that would still count, so that each counts once.
