@@ -20,6 +20,7 @@ from relay.chain.network import read_network
 from relay.chain.nodes import Nodes
 from relay.chain.registry import registered_networks
 from relay.chain.relaying import Relaying
+from relay.drawing import Draughtsman, can_draw
 from relay.index.finality import FinalityRule
 from relay.index.indexer import Indexer, Options
 from relay.index.service import LONGEST_RETRY_SECONDS, IndexService
@@ -28,6 +29,7 @@ from relay.index.wanted import WantedNetworks
 from relay.model import NetworkInfo
 from relay.settings import GasPriceMethod, RestSettings, Settings, WatchedAddresses, find_addresses
 from relay.store.connection import Connection, Pool, connect
+from relay.store.history_reading import HistoryReader
 from relay.store.migrate import migrate, require_current
 from relay.store.reading import EventReader, FeedListener, StateReader
 from relay.store.status import FollowerBoard, RelayStatus, StatusReader
@@ -222,6 +224,8 @@ def build_api(settings: Settings, node: Nodes, chain_id: int) -> Flask:
         clock=now,
         search_until=lambda: time.monotonic() + SEARCH_SECONDS,
         version=__version__,
+        histories=HistoryReader(pool),
+        pictures=Draughtsman() if can_draw() else None,
     )
     return create_app(services, max_body_bytes=settings.rest.max_body_bytes)
 

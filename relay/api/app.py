@@ -12,7 +12,7 @@ from werkzeug.routing import BaseConverter
 from relay.addresses import Address, MalformedAddress, parse_address, to_checksum
 from relay.api import request_id
 from relay.api.errors import RETRY_SECONDS, answer_error
-from relay.api.resources import events, networks, paths, transactions, trustlines
+from relay.api.resources import events, histories, networks, paths, pictures, transactions, trustlines
 from relay.api.resources.base import ApiResource
 from relay.api.services import Services
 
@@ -43,6 +43,17 @@ ROUTES: dict[type[ApiResource], tuple[str, ...]] = {
     transactions.TransactionInfo: (f"{_USER}/tx-infos", f"{_USER}/txinfos"),
     transactions.BlockNumber: ("/blocknumber",),
     transactions.Relay: ("/relay",),
+    networks.Contacts: (f"{_NETWORK_USER}/contacts",),
+    transactions.Balance: (f"{_USER}/balance",),
+    events.TrustlineEvents: (f"{_NETWORK_USER}/trustlines/<address:other>/events",),
+    histories.Interests: (f"{_NETWORK_USER}/interests",),
+    histories.TrustlineInterests: (f"{_NETWORK_USER}/interests/<address:other>",),
+    histories.MediationFees: (f"{_NETWORK_USER}/mediation-fees",),
+    histories.TransferredSum: (f"{_NETWORK_USER}/transferredSums/<address:other>",),
+    histories.Transfers: ("/transfers",),
+    histories.Debts: (f"{_USER}/debts",),
+    pictures.Dump: (f"{_NETWORK}/dump",),
+    pictures.Image: (f"{_NETWORK}/image",),
 }
 """Every resource and its URLs below the prefix; a slash at the end is accepted everywhere."""
 
@@ -57,6 +68,8 @@ def create_app(services: Services, *, max_body_bytes: int) -> Flask:
     api = _JsonApi(app, prefix=PREFIX)
     for resource, urls in ROUTES.items():
         if resource is transactions.Relay and services.relaying is None:
+            continue
+        if resource is pictures.Image and services.pictures is None:
             continue
         api.add_resource(resource, *urls, resource_class_args=(services,))
 

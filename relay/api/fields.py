@@ -5,7 +5,8 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from marshmallow import ValidationError, fields
+import orjson
+from marshmallow import Schema, ValidationError, fields
 
 from relay.addresses import Address, MalformedAddress, parse_address, to_checksum
 
@@ -82,3 +83,17 @@ class Amount(WholeNumber):
 
     def _serialize(self, value: int | None, attr: str | None, obj: Any, **kwargs: Any) -> str | None:
         return None if value is None else str(value)
+
+
+class PreparedList(fields.Field[bytes]):
+    """A list whose objects were written as JSON beforehand: bytes inside, the objects separated by commas.
+
+    ``shape`` says what they look like; they are not looked at again, which is what makes long lists quick.
+    """
+
+    def __init__(self, shape: Schema, **options: Any) -> None:
+        super().__init__(**options)
+        self.shape = shape
+
+    def _serialize(self, value: bytes | None, attr: str | None, obj: Any, **kwargs: Any) -> orjson.Fragment:
+        return orjson.Fragment(b"[" + (value or b"") + b"]")

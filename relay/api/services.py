@@ -1,13 +1,15 @@
 """What the API is built from: the parts that the composition root hands in."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from dataclasses import dataclass
 from typing import Protocol
 
 from graph.transfer import Transfer
 from graph.trustline import Trustline
 from relay.addresses import Address
+from relay.drawing import Sketch
 from relay.model import Block, Event, NetworkInfo
+from relay.store.history_reading import StoredDebt, StoredTransfer, Window
 from relay.store.reading import EventFilter
 from relay.sync.networks import Networks
 
@@ -17,6 +19,37 @@ class EventSource(Protocol):
 
     def events(self, wanted: EventFilter) -> list[Event]:
         """Return the matching events in the order of the chain; raises StoreError."""
+
+
+class Histories(Protocol):
+    """Lists derived from events; `relay.store.history_reading.HistoryReader` is one. All raise StoreError."""
+
+    def interests(
+        self, network: Address, user: Address, other: Address | None, window: Window
+    ) -> list[tuple[Address, bytes]]:
+        """Return a user's interest by the other's address, as JSON objects separated by commas."""
+
+    def mediation_fees(self, network: Address, user: Address, window: Window) -> bytes:
+        """Return what a user earned as a mediator, as JSON objects separated by commas."""
+
+    def transferred(self, network: Address, sender: Address, receiver: Address, window: Window) -> int:
+        """Return the sum of all transfers from one user to another."""
+
+    def transfers_of(self, transaction_hash: bytes) -> list[StoredTransfer]:
+        """Return the transfers of a transaction."""
+
+    def transfer_at(self, block_hash: bytes, log_index: int) -> StoredTransfer | None:
+        """Return the transfer that an event is part of, None if of none; raises KeyError for an unknown event."""
+
+    def debts(self, user: Address) -> list[StoredDebt]:
+        """Return all that is owed to a user or by it, network by network."""
+
+
+class Pictures(Protocol):
+    """Draws networks; `relay.drawing.Draughtsman` does."""
+
+    def picture(self, key: Hashable, kind: str, take: Callable[[], Sketch]) -> bytes:
+        """Return a picture, ``kind`` svg or png, of what ``take`` finds; ``key`` names what is drawn."""
 
 
 class NodeView(Protocol):
@@ -76,6 +109,8 @@ class Services:
         clock: the time in Unix seconds.
         search_until: when a search that begins now is to give in, in seconds of ``time.monotonic``; 0 for never.
         version: the relay's version.
+        histories: lists derived from events.
+        pictures: draws networks; None where nothing is there to draw with.
 
     """
 
@@ -88,3 +123,5 @@ class Services:
     clock: Callable[[], int]
     search_until: Callable[[], float]
     version: str
+    histories: Histories
+    pictures: Pictures | None = None

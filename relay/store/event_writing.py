@@ -8,6 +8,7 @@ from psycopg2.extras import execute_values
 
 from relay.model import Block, Event
 from relay.store.connection import Cursor
+from relay.store.history_writing import HistoryWriting
 from relay.store.state_writing import PairKey
 
 _EVENT_COLUMNS = (
@@ -27,7 +28,7 @@ class Undone:
     networks: list[int]
 
 
-class EventWriting:
+class EventWriting(HistoryWriting):
     """The part of a write transaction that keeps blocks and events."""
 
     _cursor: Cursor
@@ -97,6 +98,7 @@ class EventWriting:
         """Take back all that is stored of a network but its own row and the headers its events stand in."""
         for table in ("events", "trustlines", "debts"):
             self._cursor.execute(f"DELETE FROM {table} WHERE network_id = %s", (network_id,))
+        self.forget_history_of(network_id)
 
     def _take_back(self, number: int) -> Undone:
         self._cursor.execute(

@@ -187,12 +187,16 @@ class FeedListener:
 
 @dataclass(frozen=True, slots=True)
 class EventFilter:
-    """Which events are wanted: of a network (None: all served ones), of a user (None: all), of these types."""
+    """Which events are wanted: of a network (None: all served ones), of a user (None: all), of these types.
+
+    With ``other`` only those between the user and that one.
+    """
 
     types: Sequence[EventType]
     network: Address | None = None
     user: Address | None = None
     from_block: int = 0
+    other: Address | None = None
 
 
 class EventReader:
@@ -213,10 +217,13 @@ class EventReader:
             query += " AND n.address = %(network)s"
         if wanted.user is not None:
             query += " AND (e.sender = %(user)s OR e.receiver = %(user)s)"
+        if wanted.other is not None:
+            query += " AND (e.sender = %(other)s OR e.receiver = %(other)s) AND %(other)s <> %(user)s"
         parameters = {
             "types": [kind.value for kind in wanted.types],
             "network": wanted.network,
             "user": wanted.user,
+            "other": wanted.other,
             "from_block": wanted.from_block,
         }
         with self._pool.snapshot() as cursor:

@@ -25,6 +25,9 @@ TABLES = {
     "given, received, rate_given, rate_received, is_frozen, closes, extra_data",
     "trustlines": "lower, higher, balance, given, received, rate_given, rate_received, is_frozen, mtime",
     "debts": "lower, higher, debt",
+    "interests": "lower, higher, page, blocks, times, sizes, entries",
+    "mediations": "mediator, page, blocks, times, sizes, entries",
+    "transfers": "block_number, log_index, first_index, receiver_pays, path, amounts",
 }
 
 
@@ -72,7 +75,8 @@ def dump(url: str) -> dict[str, list[Any]]:
         with pool.snapshot() as cursor:
             found = {}
             for table, columns in TABLES.items():
-                cursor.execute(f"SELECT {columns} FROM {table} ORDER BY 1, 2")
+                order = ", ".join(str(place + 1) for place in range(columns.count(", ") + 1))
+                cursor.execute(f"SELECT {columns} FROM {table} ORDER BY {order}")
                 found[table] = cursor.fetchall()
             return found
     finally:

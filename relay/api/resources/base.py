@@ -45,7 +45,7 @@ class ApiResource(Resource):  # type: ignore[misc]
         with networks.reading(network) as graph:
             self.note_block()
             engine = engine_of(graph, self.services.search_until())
-            yield Reading(networks.info(network), graph, self._valuation_time(), engine)
+            yield Reading(networks.info(network), graph, self.valuation_time(), engine)
 
     def note_block(self) -> None:
         """Keep the block that the graphs stand at for the answer's header; the earliest of several counts."""
@@ -53,7 +53,8 @@ class ApiResource(Resource):  # type: ignore[misc]
         if block is not None and "block_number" not in g:
             g.block_number = block.number
 
-    def _valuation_time(self) -> int:
+    def valuation_time(self) -> int:
+        """Return the present, in Unix seconds: the clock's, but not before the newest indexed block."""
         # The next block, in which a transfer would be executed, cannot be earlier than the last one.
         block = self.services.networks.block
         now = self.services.clock()
