@@ -26,11 +26,11 @@ class Histories(Protocol):
 
     def interests(
         self, network: Address, user: Address, other: Address | None, window: Window
-    ) -> list[tuple[Address, bytes]]:
-        """Return a user's interest by the other's address, as JSON objects separated by commas."""
+    ) -> list[tuple[Address, list[bytes]]]:
+        """Return a user's interest by the other's address: pieces of JSON objects separated by commas."""
 
-    def mediation_fees(self, network: Address, user: Address, window: Window) -> bytes:
-        """Return what a user earned as a mediator, as JSON objects separated by commas."""
+    def mediation_fees(self, network: Address, user: Address, window: Window) -> list[bytes]:
+        """Return what a user earned as a mediator: pieces of JSON objects separated by commas."""
 
     def transferred(self, network: Address, sender: Address, receiver: Address, window: Window) -> int:
         """Return the sum of all transfers from one user to another."""

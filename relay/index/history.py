@@ -74,7 +74,7 @@ class History:
         return run
 
 
-def _way(transfer: Event, run: Sequence[Hop]) -> tuple[FeePayer, list[Hop]] | None:
+def _way(transfer: Event, run: list[Hop]) -> tuple[FeePayer, list[Hop]] | None:
     """Return who pays the fees of a transfer and its hops in the order of the path; None if no way is told.
 
     Among the ways that the events could have been, the longest is taken on which the amount told was received
@@ -82,16 +82,14 @@ def _way(transfer: Event, run: Sequence[Hop]) -> tuple[FeePayer, list[Hop]] | No
     passes its sender or receiver on the way; what comes before it (interest applied by the same transaction) moved
     nothing.
     """
-    ways = [
-        (payer, hops)
-        for length in range(len(run), 0, -1)
-        for payer, hops in (
-            (FeePayer.SENDER, list(run[:length])),
-            (FeePayer.RECEIVER, list(reversed(run[:length]))),
-        )
-        if _leads(transfer, hops)
-    ]
-    return next((way for way in ways if _fits(transfer, *way)), ways[0] if ways else None)
+    fallback = None
+    for length in range(len(run), 0, -1):
+        for payer, hops in ((FeePayer.SENDER, run[:length]), (FeePayer.RECEIVER, run[length - 1 :: -1])):
+            if _leads(transfer, hops):
+                if _fits(transfer, payer, hops):
+                    return payer, hops
+                fallback = fallback or (payer, hops)
+    return fallback
 
 
 def _leads(transfer: Event, hops: Sequence[Hop]) -> bool:

@@ -65,11 +65,11 @@ class HistoryReader:
 
     def interests(
         self, network: Address, user: Address, other: Address | None, window: Window
-    ) -> list[tuple[Address, bytes]]:
+    ) -> list[tuple[Address, list[bytes]]]:
         """Return the interest that a user gained (or, negative, paid) within a time span, by the other's address.
 
-        With each ``other`` come JSON objects ``{value, interestRate, timestamp}`` in the order of the chain,
-        separated by commas. Whoever has none is left out.
+        With each ``other`` come JSON objects ``{value, interestRate, timestamp}`` in the order of the chain, in
+        pieces of text within which they are separated by commas. Whoever has none is left out.
         """
         found: dict[Address, list[bytes]] = {}
         with self._pool.snapshot() as cursor:
@@ -83,19 +83,19 @@ class HistoryReader:
                     seen = [interests_seen(text, by_lower=is_lower) for _, text in pages if text]
                     if seen:
                         found[neighbour] = seen
-        return [(neighbour, b",".join(found[neighbour])) for neighbour in sorted(found)]
+        return sorted(found.items())
 
-    def mediation_fees(self, network: Address, user: Address, window: Window) -> bytes:
+    def mediation_fees(self, network: Address, user: Address, window: Window) -> list[bytes]:
         """Return what a user earned as a mediator within a time span.
 
-        These are JSON objects ``{value, from, to, transactionHash, timestamp}`` in the order of the chain,
-        separated by commas.
+        These are JSON objects ``{value, from, to, transactionHash, timestamp}`` in the order of the chain, in
+        pieces of text within which they are separated by commas.
         """
         query = f"SELECT mediator, {_PAGE_WITHIN} FROM mediations WHERE {_OF_NETWORK} AND {_TOUCHES}"
         query += " AND mediator = %(user)s"
         with self._pool.snapshot() as cursor:
             rows = _pages(cursor, f"{query} ORDER BY page", window, network=network, user=user)
-        return b",".join([text.encode("ascii") for _, text in rows if text])
+        return [text.encode("ascii") for _, text in rows if text]
 
     def transferred(self, network: Address, sender: Address, receiver: Address, window: Window) -> int:
         """Return the sum of the values of all transfers from one user to another within a time span."""

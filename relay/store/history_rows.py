@@ -1,6 +1,6 @@
 """What is derived from events and kept as lists: interest, transfers and what their mediators earned."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -66,15 +66,12 @@ class Page:
     sizes: list[int]
     entries: str
 
-    @classmethod
-    def of(cls, entries: Sequence[tuple[int, int, str]]) -> "Page":
-        """Return the page of entries given as (block number, timestamp, text)."""
-        return cls(
-            [block for block, _, _ in entries],
-            [time for _, time, _ in entries],
-            [len(text) for _, _, text in entries],
-            ",".join([text for _, _, text in entries]),
-        )
+    def __iter__(self) -> Iterator[tuple[int, int, str]]:
+        """Go through the entries, each as its block's number and timestamp, and its text."""
+        start = 0
+        for block, time, size in zip(self.blocks, self.times, self.sizes, strict=True):
+            yield block, time, self.entries[start : start + size]
+            start += size + 1
 
     def between(self, first: int, end: int) -> "Page":
         """Return the entries from number ``first`` up to before number ``end``."""

@@ -1,7 +1,7 @@
 """Writing what is derived from events, and taking it back."""
 
 import io
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from psycopg2.extras import execute_values
@@ -29,6 +29,10 @@ Key = tuple[Any, ...]
 """The values of the columns by which a page is known."""
 
 
+Entry = tuple[int, int, str]
+"""An entry of a list: its block's number and timestamp, and its text."""
+
+
 class HistoryWriting:
     """The part of a write transaction that keeps what is derived from events."""
 
@@ -36,19 +40,20 @@ class HistoryWriting:
 
     def add_history(self, accruals: Iterable[Accrual], transfers: Sequence[TransferRecord]) -> None:
         """Store interest and transfers, which follow all those stored."""
-        interests: dict[Key, list[tuple[int, int, str]]] = {}
+        interests: dict[Key, list[Entry]] = {}
         for accrual in accruals:
             key: Key = (accrual.network_id, *accrual.pair, accrual.block_number // PAGE_BLOCKS)
-            interests.setdefault(key, []).append(
-                (accrual.block_number, accrual.timestamp, interest_entry(accrual))
-            )
-        mediations: dict[Key, list[tuple[int, int, str]]] = {}
+            entry = (accrual.block_number, accrual.timestamp, interest_entry(accrual))
+            interests.setdefault(key, []).append(entry)
+        mediations: dict[Key, list[Entry]] = {}
         for transfer in transfers:
-            for mediator, text in mediation_entries(transfer):
-                key = (transfer.network_id, mediator, transfer.block_number // PAGE_BLOCKS)
-                mediations.setdefault(key, []).append((transfer.block_number, transfer.timestamp, text))
-        self._add_pages("interests", _INTERESTS, {key: Page.of(entries) for key, entries in interests.items()})
-        self._add_pages("mediations", _MEDIATIONS, {key: Page.of(entries) for key, entries in mediations.items()})
+            if len(transfer.path) > 2:
+                page = transfer.block_number // PAGE_BLOCKS
+                for mediator, text in mediation_entries(transfer):
+                    entry = (transfer.block_number, transfer.timestamp, text)
+                    mediations.setdefault((transfer.network_id, mediator, page), []).append(entry)
+        self._add_pages("interests", _INTERESTS, interests)
+        self._add_pages("mediations", _MEDIATIONS, mediations)
         self._add_transfers(transfers)
 
     def undo_history(self, number: int, pairs: Sequence[PairKey]) -> None:
@@ -65,7 +70,7 @@ class HistoryWriting:
         for table in HISTORY_TABLES:
             self._cursor.execute(f"DELETE FROM {table} WHERE network_id = %s", (network_id,))
 
-    def _add_pages(self, table: str, key: str, pages: dict[Key, Page]) -> None:
+    def _add_pages(self, table: str, key: str, pages: Mapping[Key, Sequence[Entry]]) -> None:
         if not pages:
             return
         # In the order of the table's key, so that neighbours there are written one after the other.
@@ -75,13 +80,8 @@ class HistoryWriting:
             _literal(map(_KEY_TEXTS[name], column))
             for name, column in zip(names, zip(*keys, strict=True), strict=True)
         ]
-        ordered = [pages[each] for each in keys]
-        columns += [
-            _literal([_quoted(_array(page.blocks)) for page in ordered]),
-            _literal([_quoted(_array(page.times)) for page in ordered]),
-            _literal([_quoted(_array(page.sizes)) for page in ordered]),
-            _literal([_quoted(page.entries) for page in ordered]),
-        ]
+        rows = [_page(pages[each]) for each in keys]
+        columns += [_literal(column) for column in zip(*rows, strict=True)]
         types = ", ".join(f"%s::{_KEY_TYPES[name]}[]" for name in names)
         self._cursor.execute(
             f"INSERT INTO {table} ({key}, blocks, times, sizes, entries) "
@@ -122,7 +122,7 @@ class HistoryWriting:
         for *values, blocks, times, sizes, entries in rows:
             staying = sum(block <= number for block in blocks)
             if staying:
-                kept[tuple(values)] = Page(blocks, times, sizes, entries).between(0, staying)
+                kept[tuple(values)] = list(Page(blocks, times, sizes, entries).between(0, staying))
         self._add_pages(table, key, kept)
 
 
@@ -145,6 +145,15 @@ def _copy_line(transfer: TransferRecord) -> str:
 def _array(values: Iterable[int]) -> str:
     """Return Postgres' literal for an array of numbers: one parameter for many, and quick to read there."""
     return "{" + ",".join(map(str, values)) + "}"
+
+
+def _page(entries: Sequence[Entry]) -> tuple[str, str, str, str]:
+    """Return the columns of a page as elements of literals for arrays; most pages get a single entry at a time."""
+    if len(entries) == 1:
+        ((block, time, text),) = entries
+        return f'"{{{block}}}"', f'"{{{time}}}"', f'"{{{len(text)}}}"', _quoted(text)
+    blocks, times, texts = zip(*entries, strict=True)
+    return tuple(map(_quoted, (_array(blocks), _array(times), _array(map(len, texts)), ",".join(texts))))  # type: ignore[return-value]
 
 
 def _literal(texts: Iterable[str]) -> str:

@@ -111,9 +111,9 @@ def interests(url: str, network: Contract, user: str, window: Window = Window())
     return {
         to_checksum(other): [
             (int(each["value"]), each["interestRate"], each["timestamp"])
-            for each in json.loads(b"[" + text + b"]")
+            for each in json.loads(b"[" + b",".join(pieces) + b"]")
         ]
-        for other, text in found
+        for other, pieces in found
     }
 
 

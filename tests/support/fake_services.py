@@ -99,7 +99,7 @@ class FakeEvents:
 class FakeHistories:
     """Tells of the past what it was given, and remembers what it was asked."""
 
-    entries: bytes = b""
+    entries: list[bytes] = field(default_factory=list)
     total: int = 0
     transfers: list[StoredTransfer] = field(default_factory=list)
     at: dict[tuple[bytes, int], StoredTransfer | None] = field(default_factory=dict)
@@ -108,11 +108,11 @@ class FakeHistories:
 
     def interests(
         self, network: Address, user: Address, other: Address | None, window: Window
-    ) -> list[tuple[Address, bytes]]:
+    ) -> list[tuple[Address, list[bytes]]]:
         self.asked.append((network, user, other, window))
         return [(other or BO, self.entries)] if self.entries else []
 
-    def mediation_fees(self, network: Address, user: Address, window: Window) -> bytes:
+    def mediation_fees(self, network: Address, user: Address, window: Window) -> list[bytes]:
         self.asked.append((network, user, window))
         return self.entries
 

@@ -29,7 +29,10 @@ from tests.support.fake_services import (
 
 CASH_URL = f"/api/v1/networks/{text(CASH)}"
 ADA_URL = f"{CASH_URL}/users/{text(ADA)}"
-ENTRIES = b'{"value":"-12","interestRate":1000,"timestamp":7},{"value":"3","interestRate":5,"timestamp":8}'
+ENTRIES = [
+    b'{"value":"-12","interestRate":1000,"timestamp":7},{"value":"3","interestRate":5,"timestamp":8}',
+    b'{"value":"4","interestRate":5,"timestamp":9}',
+]
 HASH = "0x" + "0f" * 32
 
 
@@ -43,6 +46,7 @@ def test_interest_is_listed_trustline_by_trustline() -> None:
     entries = [
         {"value": "-12", "interestRate": 1000, "timestamp": 7},
         {"value": "3", "interestRate": 5, "timestamp": 8},
+        {"value": "4", "interestRate": 5, "timestamp": 9},
     ]
     line = {"accruedInterests": entries, "user": text(ADA), "counterparty": text(BO)}
     assert api.get(f"{ADA_URL}/interests").get_json() == [line]
@@ -59,7 +63,7 @@ def test_a_trustline_without_interest_has_an_empty_list_and_a_user_none_at_all()
 
 
 def test_mediation_fees_are_listed() -> None:
-    api, _ = listed(entries=b'{"value":"1"},{"value":"2"}')
+    api, _ = listed(entries=[b'{"value":"1"},{"value":"2"}'])
     answer = api.get(f"{ADA_URL}/mediation-fees/")
     assert answer.get_json() == {
         "mediationFees": [{"value": "1"}, {"value": "2"}],

@@ -17,8 +17,8 @@ A, B, C, D = (bytes([letter]) * 20 for letter in (0xA1, 0xB2, 0xC3, 0xD4))
 
 
 def test_pages_are_cut_between_entries() -> None:
-    page = Page.of([(1, 10, "a"), (2, 20, "bcd"), (2, 20, "ef"), (9, 90, "g")])
-    assert page.entries == "a,bcd,ef,g"
+    page = Page([1, 2, 2, 9], [10, 20, 20, 90], [1, 3, 2, 1], "a,bcd,ef,g")
+    assert list(page) == [(1, 10, "a"), (2, 20, "bcd"), (2, 20, "ef"), (9, 90, "g")]
     assert page.between(0, 4) == page
     assert page.between(1, 3) == Page([2, 2], [20, 20], [3, 2], "bcd,ef")
     assert page.between(3, 4) == Page([9], [90], [1], "g")

@@ -55,7 +55,7 @@ class TrustlineInterests(_HistoryResource):
         """List the interest that a user gained and paid on a trustline."""
         self.require_served(network)
         found = dict(self.services.histories.interests(network, user, other, _window(span)))
-        return {"accrued_interests": found.get(other, b""), "user": user, "counterparty": other}
+        return {"accrued_interests": found.get(other, []), "user": user, "counterparty": other}
 
 
 class MediationFees(_HistoryResource):
