@@ -119,9 +119,8 @@ def interests(url: str, network: Contract, user: str, window: Window = Window())
 
 def mediations(url: str, network: Contract, user: str, window: Window = Window()) -> list[Mediation]:  # noqa: B008
     with reading(url) as histories:
-        found = json.loads(
-            b"[" + histories.mediation_fees(address_of(network), parse_address(user), window) + b"]"
-        )
+        pieces = histories.mediation_fees(address_of(network), parse_address(user), window)
+    found = json.loads(b"[" + b",".join(pieces) + b"]")
     return [
         (int(each["value"]), each["from"], each["to"], each["transactionHash"], each["timestamp"])
         for each in found

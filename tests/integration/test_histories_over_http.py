@@ -32,7 +32,9 @@ def fill(url: str, network: Address) -> None:
     with writer.transaction(is_long=True) as transaction:
         (network_id,) = (each.id for each in transaction.networks() if each.info.address == network)
         accruals = [
-            Accrual(network_id, pair_of(USER, FRIENDS[n % 20]), n, 1_600_000_000 + 5 * n, (-1) ** n * (n + 1), 1000)
+            Accrual(
+                network_id, pair_of(USER, FRIENDS[n % 20]), n, 1_600_000_000 + 5 * n, (-1) ** n * (n + 1), 1000
+            )
             for n in range(EVENTS)
         ]
         transfers = [

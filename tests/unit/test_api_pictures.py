@@ -79,9 +79,12 @@ def test_an_empty_network_is_drawn_too() -> None:
     assert answer.get_data().startswith(PNG)
 
 
-def test_a_name_is_text_whatever_it_says() -> None:
-    picture = Draughtsman().picture("any", "svg", lambda: Sketch(r"$\x </svg>", (ADA, BO), ((0, 1, False),), 2, 1))
-    assert ET.fromstring(picture).tag.endswith("svg")
+@pytest.mark.parametrize("name", [r"$\x </svg>", "--><script>alert(1)</script><!--", "$", "]]>&amp;"])
+def test_a_name_is_text_whatever_it_says(name: str) -> None:
+    picture = Draughtsman().picture("any", "svg", lambda: Sketch(name, (ADA, BO), ((0, 1, False),), 2, 1))
+    tags = {element.tag.rpartition("}")[2] for element in ET.fromstring(picture).iter()}
+    assert "svg" in tags
+    assert "script" not in tags
 
 
 def test_of_a_large_network_the_best_connected_are_drawn() -> None:
