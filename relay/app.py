@@ -19,6 +19,7 @@ from relay.chain.network import read_network
 from relay.chain.nodes import Nodes, NodeState
 from relay.chain.registry import registered_networks
 from relay.chain.signing import SigningKey, load_key
+from relay.drawing import Draughtsman, can_draw
 from relay.index.display import Display
 from relay.index.finality import FinalityRule
 from relay.index.indexer import Indexer, Options
@@ -30,6 +31,7 @@ from relay.model import NetworkInfo
 from relay.outgoing import build_outgoing
 from relay.settings import GasPriceMethod, RestSettings, Settings, WatchedAddresses, find_addresses
 from relay.store.connection import Connection, Pool, connect
+from relay.store.history_reading import HistoryReader
 from relay.store.migrate import migrate, require_current
 from relay.store.reading import EventReader, FeedListener, StateReader
 from relay.store.status import FollowerBoard, RelayStatus, StatusReader
@@ -269,6 +271,8 @@ def build_api(settings: Settings, node: Nodes, chain_id: int, key: SigningKey | 
         clock=now,
         search_until=lambda: time.monotonic() + SEARCH_SECONDS,
         version=__version__,
+        histories=HistoryReader(pool),
+        pictures=Draughtsman() if can_draw() else None,
         meta_transactions=outgoing.meta_transactions,
         identities=outgoing.identities,
         faucet=outgoing.faucet,

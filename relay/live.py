@@ -19,7 +19,7 @@ from relay.push.telling import tell_devices
 from relay.push.tokens import Devices
 from relay.push.webhook import Webhook
 from relay.settings import Settings
-from relay.settings.model import PushSender
+from relay.settings.live import PushSender
 from relay.store.connection import Pool
 from relay.store.happenings import HappeningReader
 from relay.store.messages import MessageListener, MessageStore

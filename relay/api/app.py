@@ -13,7 +13,18 @@ from werkzeug.routing import BaseConverter
 from relay.addresses import Address, MalformedAddress, parse_address, to_checksum
 from relay.api import request_id
 from relay.api.errors import RETRY_SECONDS, answer_error
-from relay.api.resources import delegation, devices, events, messages, networks, paths, transactions, trustlines
+from relay.api.resources import (
+    delegation,
+    devices,
+    events,
+    histories,
+    messages,
+    networks,
+    paths,
+    pictures,
+    transactions,
+    trustlines,
+)
 from relay.api.resources.base import ApiResource
 from relay.api.services import Services
 
@@ -55,6 +66,17 @@ ROUTES: dict[type[ApiResource], tuple[str, ...]] = {
     delegation.RequestEther: ("/request-ether",),
     messages.Messages: ("/messages/<address:user>",),
     devices.Device: ("/pushnotifications/<address:user>/token/<token>",),
+    networks.Contacts: (f"{_NETWORK_USER}/contacts",),
+    transactions.Balance: (f"{_USER}/balance",),
+    events.TrustlineEvents: (f"{_NETWORK_USER}/trustlines/<address:other>/events",),
+    histories.Interests: (f"{_NETWORK_USER}/interests",),
+    histories.TrustlineInterests: (f"{_NETWORK_USER}/interests/<address:other>",),
+    histories.MediationFees: (f"{_NETWORK_USER}/mediation-fees",),
+    histories.TransferredSum: (f"{_NETWORK_USER}/transferredSums/<address:other>",),
+    histories.Transfers: ("/transfers",),
+    histories.Debts: (f"{_USER}/debts",),
+    pictures.Dump: (f"{_NETWORK}/dump",),
+    pictures.Image: (f"{_NETWORK}/image",),
 }
 """Every resource and its URLs below the prefix; a slash at the end is accepted everywhere."""
 
@@ -71,6 +93,7 @@ _PARTS: dict[type[ApiResource], str] = {
     delegation.RequestEther: "faucet",
     messages.Messages: "messaging",
     devices.Device: "devices",
+    pictures.Image: "pictures",
 }
 """The services without which a resource is not there at all."""
 

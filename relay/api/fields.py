@@ -2,10 +2,11 @@
 # ruff: noqa: ARG002 - signatures are those of the library
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from marshmallow import ValidationError, fields
+import orjson
+from marshmallow import Schema, ValidationError, fields
 
 from relay.addresses import Address, MalformedAddress, parse_address, to_checksum
 
@@ -94,3 +95,24 @@ class Amount(WholeNumber):
 
     def _serialize(self, value: int | None, attr: str | None, obj: Any, **kwargs: Any) -> str | None:
         return None if value is None else str(value)
+
+
+class PreparedList(fields.Field[Sequence[bytes]]):
+    """A list whose objects were written as JSON beforehand.
+
+    Inside it is pieces of text, in each of which objects stand separated by commas. ``shape`` says what they look
+    like; they are not looked at again, which is what makes long lists quick.
+    """
+
+    def __init__(self, shape: Schema, **options: Any) -> None:
+        super().__init__(**options)
+        self.shape = shape
+
+    def _serialize(
+        self, value: Sequence[bytes] | None, attr: str | None, obj: Any, **kwargs: Any
+    ) -> orjson.Fragment:
+        # Brackets come to the pieces, not to the whole: a copy of 20 MB takes longer than anything else here.
+        *others, last = value or (b"",)
+        pieces = [*others, last + b"]"]
+        pieces[0] = b"[" + pieces[0]
+        return orjson.Fragment(b",".join(pieces))

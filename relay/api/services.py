@@ -1,6 +1,6 @@
 """What the API is built from: the parts that the composition root hands in."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -11,9 +11,11 @@ from relay.delegate.faucet import Faucet
 from relay.delegate.identities import Identities
 from relay.delegate.metatransactions import MetaTransactions
 from relay.delegate.statuses import Statuses
+from relay.drawing import Sketch
 from relay.messaging.mailbox import Mailboxes
 from relay.model import Block, Event, EventType, NetworkInfo
 from relay.push.tokens import Devices
+from relay.store.history_reading import StoredDebt, StoredTransfer, Window
 from relay.store.reading import EventFilter
 from relay.sync.networks import Networks
 
@@ -32,6 +34,37 @@ class ExpectedSource(Protocol):
         self, types: Sequence[EventType], network: Address | None = None, user: Address | None = None
     ) -> list[Event]:
         """Return the matching events, oldest first; raises StoreError."""
+
+
+class Histories(Protocol):
+    """Lists derived from events; `relay.store.history_reading.HistoryReader` is one. All raise StoreError."""
+
+    def interests(
+        self, network: Address, user: Address, other: Address | None, window: Window
+    ) -> list[tuple[Address, list[bytes]]]:
+        """Return a user's interest by the other's address: pieces of JSON objects separated by commas."""
+
+    def mediation_fees(self, network: Address, user: Address, window: Window) -> list[bytes]:
+        """Return what a user earned as a mediator: pieces of JSON objects separated by commas."""
+
+    def transferred(self, network: Address, sender: Address, receiver: Address, window: Window) -> int:
+        """Return the sum of all transfers from one user to another."""
+
+    def transfers_of(self, transaction_hash: bytes) -> list[StoredTransfer]:
+        """Return the transfers of a transaction."""
+
+    def transfer_at(self, block_hash: bytes, log_index: int) -> StoredTransfer | None:
+        """Return the transfer that an event is part of, None if of none; raises KeyError for an unknown event."""
+
+    def debts(self, user: Address) -> list[StoredDebt]:
+        """Return all that is owed to a user or by it, network by network."""
+
+
+class Pictures(Protocol):
+    """Draws networks; `relay.drawing.Draughtsman` does."""
+
+    def picture(self, key: Hashable, kind: str, take: Callable[[], Sketch]) -> bytes:
+        """Return a picture, ``kind`` svg or png, of what ``take`` finds; ``key`` names what is drawn."""
 
 
 class NodeView(Protocol):
@@ -91,6 +124,8 @@ class Services:
         clock: the time in Unix seconds.
         search_until: when a search that begins now is to give in, in seconds of ``time.monotonic``; 0 for never.
         version: the relay's version.
+        histories: lists derived from events.
+        pictures: draws networks; None where nothing is there to draw with.
         meta_transactions, identities, faucet: what is paid by the relay; each None where it is switched off.
         deploys_identities: whether new identities are made.
         statuses: what became of transactions.
@@ -110,6 +145,8 @@ class Services:
     clock: Callable[[], int]
     search_until: Callable[[], float]
     version: str
+    histories: Histories
+    pictures: Pictures | None = None
     meta_transactions: MetaTransactions | None = None
     identities: Identities | None = None
     faucet: Faucet | None = None

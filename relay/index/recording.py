@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 
 from graph.trustline import Trustline
 from relay.addresses import Address
+from relay.index.history import History
 from relay.index.ledger import FREEZE_EVENTS, TRUSTLINE_EVENTS, advance, debt_of_lower, pair_touched
 from relay.model import Event, EventType
 from relay.store.state_writing import PairKey
@@ -16,12 +17,15 @@ OwnedEvent = tuple[int, Event]
 def record(transaction: WriteTransaction, ids: Mapping[Address, int], events: Sequence[Event]) -> set[PairKey]:
     """Write events, which follow all those stored of their networks; return the trustlines they touch."""
     owned = [(ids[event.network], event) for event in events]
-    states, rows = _advance_all(transaction, owned)
+    history = History()
+    states, rows = _advance_all(transaction, owned, history)
+    history.add_transfers(owned)
     for network_id, freezes in _freezes(owned).items():
         _record_freezes(transaction, network_id, freezes)
     transaction.add_events(rows)
     transaction.save_trustlines((network_id, line) for (network_id, _), line in states.items())
     transaction.save_debts(_debts(owned).items())
+    transaction.add_history(history.accruals, history.transfers)
     return set(states)
 
 
@@ -30,6 +34,7 @@ def undo(transaction: WriteTransaction, number: int, feed_position: int) -> set[
     undone = transaction.undo_after(number, feed_position)
     transaction.restore_trustlines(undone.trustlines)
     transaction.restore_debts(undone.debts)
+    transaction.undo_history(number, undone.trustlines)
     for network_id in undone.networks:
         transaction.restore_network_frozen(network_id)
     transaction.doubt_networks_after(number)
@@ -37,9 +42,9 @@ def undo(transaction: WriteTransaction, number: int, feed_position: int) -> set[
 
 
 def _advance_all(
-    transaction: WriteTransaction, events: Sequence[OwnedEvent]
+    transaction: WriteTransaction, events: Sequence[OwnedEvent], history: History
 ) -> tuple[dict[PairKey, Trustline], list[tuple[int, Event, bool | None]]]:
-    """Return the new states of all trustlines touched, and the events with what they close."""
+    """Return the new states of all trustlines touched, and the events with what they close; note the history."""
     # One look at each event says whose trustline it is about; there are tens of thousands.
     keys = [
         (network_id, pair_touched(event)) if event.type in TRUSTLINE_EVENTS else None
@@ -51,6 +56,8 @@ def _advance_all(
         closes = None
         if key is not None:
             before = states.get(key)
+            if event.type is EventType.BALANCE_UPDATE:
+                history.add_balance(network_id, event, before)
             after = advance(before or Trustline(*key[1]), event)
             closes = after.is_closed
             # Terms of nothing, or a transfer of nothing, between strangers make no trustline.

@@ -13,8 +13,7 @@ from typing import Any
 from urllib.parse import quote
 
 from relay.settings.errors import SettingsError
-from relay.settings.model import FilePath
-from relay.settings.reading import Choice, Place, Switch, Text, WholeNumber, key, read_table, toml_name
+from relay.settings.reading import Choice, FilePath, Place, Switch, Text, WholeNumber, key, read_table, toml_name
 
 RENAMED = {
     "relay.rpc": "node_rpc",

@@ -12,6 +12,7 @@ import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import MISSING, Field, dataclass, field, fields, is_dataclass
 from enum import StrEnum
+from pathlib import Path
 from typing import Any, Protocol, TypeVar, cast
 
 from relay.addresses import Address, MalformedAddress, parse_address
@@ -191,6 +192,17 @@ class Text:
     def from_text(self, text: str) -> object:
         """Return the text as it is."""
         return text
+
+
+class FilePath(Text):
+    """A path of a file."""
+
+    def __init__(self) -> None:
+        super().__init__("the path of a file", lambda text: bool(text) and "\0" not in text)
+
+    def read(self, value: object, place: Place) -> Path:  # type: ignore[override]
+        """Return the path; a Path handed in by the program is taken as it is."""
+        return value if isinstance(value, Path) else Path(super().read(value, place))
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from relay.model import Block, Event
 from relay.store.arrays import numbers, octets
 from relay.store.connection import Cursor
+from relay.store.history_writing import HistoryWriting
 from relay.store.state_writing import KnownTrustlines, PairKey
 
 _EVENT_COLUMNS = (
@@ -31,7 +32,7 @@ class Undone:
     networks: list[int]
 
 
-class EventWriting:
+class EventWriting(HistoryWriting):
     """The part of a write transaction that keeps blocks and events."""
 
     _cursor: Cursor
@@ -114,6 +115,7 @@ class EventWriting:
         self._known.clear()
         for table in ("events", "trustlines", "debts"):
             self._cursor.execute(f"DELETE FROM {table} WHERE network_id = %s", (network_id,))
+        self.forget_history_of(network_id)
 
     def _newest_block_number(self) -> int:
         """Return the highest number of a stored block.

@@ -191,7 +191,7 @@ class FeedListener:
 class EventFilter:
     """Which events are wanted: of a network (None: all served ones), of a user (None: all), of these types.
 
-    ``newest`` bounds how many, the newest ones; None: all.
+    With ``other`` only those between the user and that one. ``newest`` bounds how many: the newest; None: all.
     """
 
     types: Sequence[EventType]
@@ -199,6 +199,7 @@ class EventFilter:
     user: Address | None = None
     from_block: int = 0
     newest: int | None = None
+    other: Address | None = None
 
 
 class EventReader:
@@ -227,6 +228,7 @@ def events_query(wanted: EventFilter, network_ids: Collection[int]) -> tuple[str
         "networks": _literal(map(str, network_ids)),
         "network": next(iter(network_ids), None),
         "user": wanted.user,
+        "other": wanted.other,
         "from_block": wanted.from_block,
         "newest": wanted.newest,
     }
@@ -234,7 +236,9 @@ def events_query(wanted: EventFilter, network_ids: Collection[int]) -> tuple[str
     if wanted.user is None:
         return f"{_WITH_BLOCKS.format(matching.format(''))} {_NEWEST_FIRST}", parameters
     # Two walks down two indexes; one condition on both columns would have all of the user's events sorted.
-    halves = f"({matching.format(_IS_SENDER)}) UNION ALL ({matching.format(_IS_RECEIVER)})"
+    to_other, from_other = ("", "") if wanted.other is None else (_IS_TO_OTHER, _IS_FROM_OTHER)
+    sent, received = matching.format(_IS_SENDER + to_other), matching.format(_IS_RECEIVER + from_other)
+    halves = f"({sent}) UNION ALL ({received})"
     both = f"SELECT * FROM ({halves}) h {_NEWEST_FIRST} LIMIT %(newest)s"
     return f"{_WITH_BLOCKS.format(both)} {_NEWEST_FIRST}", parameters
 
@@ -253,6 +257,8 @@ _IS_RECEIVER = (
     "AND substring(receiver for 7) = substring(%(user)s::bytea for 7) "
     "AND CASE WHEN receiver = %(user)s AND sender <> receiver THEN true ELSE false END"
 )
+_IS_TO_OTHER = " AND CASE WHEN receiver = %(other)s AND sender <> receiver THEN true ELSE false END"
+_IS_FROM_OTHER = " AND CASE WHEN sender = %(other)s THEN true ELSE false END"
 _MATCHING = (
     "SELECT * FROM events WHERE {of} AND type = ANY(%(types)s::event_type[]) "
     f"AND block_number >= %(from_block)s {{by}} {_NEWEST_FIRST} LIMIT %(newest)s"

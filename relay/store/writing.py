@@ -19,6 +19,7 @@ from relay.store.connection import Connection, Cursor, connect, translated_error
 from relay.store.errors import StoreError
 from relay.store.event_writing import EventWriting
 from relay.store.heartbeat import Heartbeat
+from relay.store.history_writing import HISTORY_TABLES
 from relay.store.rows import FOLLOWED_COLUMNS, CursorPosition, FollowedNetwork, followed_from
 from relay.store.state_writing import KnownTrustlines, PairKey, StateWriting
 from relay.store.status import WRITER_LOCK, IndexStatus, choices, write_status
@@ -194,6 +195,8 @@ class WriteTransaction(EventWriting, StateWriting):
         self._known.clear()
         # Not TRUNCATE: readers with an older snapshot would see the tables empty.
         for table in ("chain", "cursor", "networks", "blocks", "events", "trustlines", "debts", "index_status"):
+            self._cursor.execute(f"DELETE FROM {table}")
+        for table in HISTORY_TABLES:
             self._cursor.execute(f"DELETE FROM {table}")
         # A position that nobody can stand at yet, so that everybody stands before it.
         self._cursor.execute("UPDATE feed_horizon SET position = %s", (self.next_feed_position(),))

@@ -92,8 +92,10 @@ def test_what_was_indexed_stays_and_the_index_goes_on_from_there(
         assert migrate(database_url) == [name for _, name, _ in available()[1:]]
         reader = Following(database_url)
         assert reader.sees(network)
+        assert not dump(database_url)["transfers"]
         synchronise(node, database_url, addresses, finality_depth=finality_depth)
         assert dump(database_url) == dump(source)
+        assert dump(database_url)["transfers"], "what earlier versions did not keep is made up for"
         snapshot = chain.rpc("evm_snapshot")
         life.act(4)
         for url in (database_url, source):

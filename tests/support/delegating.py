@@ -28,6 +28,7 @@ from relay.index.indexer import Indexer, Options
 from relay.outgoing import Outgoing, build_outgoing
 from relay.settings import build
 from relay.store.connection import Pool
+from relay.store.history_reading import HistoryReader
 from relay.store.migrate import migrate
 from relay.store.reading import EventReader, FeedListener, StateReader
 from relay.store.writing import Writer
@@ -241,6 +242,7 @@ def delegating(
         clock=clock,
         search_until=lambda: 0.0,
         version="1.2.3",
+        histories=HistoryReader(pool),
         meta_transactions=outgoing.meta_transactions,
         identities=outgoing.identities,
         faucet=outgoing.faucet,

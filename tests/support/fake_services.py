@@ -11,6 +11,7 @@ from relay.addresses import Address, to_checksum
 from relay.api.app import create_app
 from relay.api.services import PlannedTransfer, Services
 from relay.model import Block, Event, NetworkInfo
+from relay.store.history_reading import StoredDebt, StoredTransfer, Window
 from relay.store.reading import EventFilter, Snapshot, TakeRows
 from relay.store.rows import CursorPosition, StoredNetwork
 from relay.sync.networks import Networks
@@ -95,6 +96,42 @@ class FakeEvents:
 
 
 @dataclass
+class FakeHistories:
+    """Tells of the past what it was given, and remembers what it was asked."""
+
+    entries: list[bytes] = field(default_factory=list)
+    total: int = 0
+    transfers: list[StoredTransfer] = field(default_factory=list)
+    at: dict[tuple[bytes, int], StoredTransfer | None] = field(default_factory=dict)
+    owed: list[StoredDebt] = field(default_factory=list)
+    asked: list[Any] = field(default_factory=list)
+
+    def interests(
+        self, network: Address, user: Address, other: Address | None, window: Window
+    ) -> list[tuple[Address, list[bytes]]]:
+        self.asked.append((network, user, other, window))
+        return [(other or BO, self.entries)] if self.entries else []
+
+    def mediation_fees(self, network: Address, user: Address, window: Window) -> list[bytes]:
+        self.asked.append((network, user, window))
+        return self.entries
+
+    def transferred(self, network: Address, sender: Address, receiver: Address, window: Window) -> int:
+        self.asked.append((network, sender, receiver, window))
+        return self.total
+
+    def transfers_of(self, transaction_hash: bytes) -> list[StoredTransfer]:
+        self.asked.append(transaction_hash)
+        return self.transfers
+
+    def transfer_at(self, block_hash: bytes, log_index: int) -> StoredTransfer | None:
+        return self.at[block_hash, log_index]
+
+    def debts(self, user: Address) -> list[StoredDebt]:
+        return self.owed
+
+
+@dataclass
 class FakeRelaying:
     """Takes every transaction, unless told otherwise."""
 
@@ -148,6 +185,7 @@ def services(**changed: Any) -> Services:
         "clock": lambda: NOW,
         "search_until": lambda: 0.0,
         "version": "1.2.3",
+        "histories": FakeHistories(),
     }
     if "networks" not in changed:
         usual["networks"] = graphs()

@@ -25,6 +25,9 @@ TABLES = {
     "given, received, rate_given, rate_received, is_frozen, closes, extra_data",
     "trustlines": "lower, higher, balance, given, received, rate_given, rate_received, is_frozen, mtime",
     "debts": "lower, higher, debt",
+    "interests": "lower, higher, page, blocks, times, sizes, entries",
+    "mediations": "mediator, page, blocks, times, sizes, entries",
+    "transfers": "block_number, log_index, first_index, receiver_pays, path, amounts",
 }
 
 

@@ -16,8 +16,10 @@ from relay.api.services import Services
 from relay.chain.network import read_network
 from relay.chain.node import Node
 from relay.chain.relaying import Relaying
+from relay.drawing import Draughtsman
 from relay.index.indexer import Indexer, Options
 from relay.store.connection import Pool
+from relay.store.history_reading import HistoryReader
 from relay.store.migrate import migrate
 from relay.store.reading import EventReader, FeedListener, StateReader
 from relay.store.writing import Writer
@@ -90,6 +92,8 @@ def serve(node: Node, addresses: Sequence[Address], database_url: str, chain_id:
         clock=lambda: 0,
         search_until=lambda: 0.0,
         version="1.2.3",
+        histories=HistoryReader(pool),
+        pictures=Draughtsman(),
     )
     server = make_server("127.0.0.1", 0, create_app(services, max_body_bytes=MAX_BODY_BYTES), threaded=True)
     thread = threading.Thread(target=server.serve_forever, daemon=True)

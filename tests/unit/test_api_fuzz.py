@@ -46,8 +46,10 @@ names = st.sampled_from(
 small_numbers = st.integers(0, 17) | st.integers(0, 17).map(str)
 bodies = st.dictionaries(names | anything, json_values | st.lists(addresses) | small_numbers, max_size=8)
 queries = st.dictionaries(
-    st.sampled_from(["type", "fromBlock", "contractType", "maxParts"]) | anything,
-    anything | small_numbers.map(str),
+    st.sampled_from(["type", "fromBlock", "contractType", "maxParts", "startTime", "endTime"])
+    | st.sampled_from(["transactionHash", "blockHash", "logIndex", "format"])
+    | anything,
+    anything | small_numbers.map(str) | st.just("0x" + "0f" * 32),
     max_size=4,
 )
 
@@ -65,7 +67,7 @@ def urls(draw: st.DrawFn) -> str:
 def check(answer: TestResponse) -> None:
     assert answer.status_code < 500, answer.text
     # A doubled slash in a URL leads on to the one meant.
-    if answer.status_code != 308:
+    if answer.status_code != 308 and answer.mimetype != "text/csv":
         answered = orjson.loads(answer.data)
         assert answer.status_code == 200 or isinstance(answered["message"], str)
     assert answer.headers["X-Request-ID"]
@@ -165,4 +167,4 @@ def test_no_header_brings_the_api_down(headers: dict[str, str]) -> None:
 
 def test_the_fuzz_knows_every_route() -> None:
     assert Relay in ROUTES
-    assert len(TEMPLATES) == 31
+    assert len(TEMPLATES) == 42

@@ -48,7 +48,7 @@ class ApiResource(Resource):  # type: ignore[misc]
             self.note_block()
             deadline = self.services.search_until()
             engine = engine_of(graph, deadline)
-            yield Reading(networks.info(network), graph, self._valuation_time(), deadline, engine)
+            yield Reading(networks.info(network), graph, self.valuation_time(), deadline, engine)
 
     def note_block(self) -> None:
         """Keep the block that the graphs stand at for the answer's header; the earliest of several counts."""
@@ -56,7 +56,8 @@ class ApiResource(Resource):  # type: ignore[misc]
         if block is not None and "block_number" not in g:
             g.block_number = block.number
 
-    def _valuation_time(self) -> int:
+    def valuation_time(self) -> int:
+        """Return the present, in Unix seconds: the clock's, but not before the newest indexed block."""
         # The next block, in which a transfer would be executed, cannot be earlier than the last one.
         block = self.services.networks.block
         now = self.services.clock()

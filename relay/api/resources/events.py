@@ -1,9 +1,11 @@
 """Events of currency networks, of all or of a user."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from relay.addresses import Address
 from relay.api.contract import speaks
+from relay.api.history_schemas import TRUSTLINE_EVENT_TYPES, TrustlineEventQuestionSchema
 from relay.api.resources.base import ApiResource
 from relay.api.schemas import (
     EVENT_TYPES,
@@ -30,7 +32,12 @@ DEFAULT_TYPES = (
 
 class _EventResource(ApiResource):
     def list_events(
-        self, question: EventQuestion, network: Address | None = None, user: Address | None = None
+        self,
+        question: EventQuestion,
+        network: Address | None = None,
+        user: Address | None = None,
+        other: Address | None = None,
+        usual: Sequence[EventType] = DEFAULT_TYPES,
     ) -> list[dict[str, Any]]:
         """Return what is answered for the events asked for, in the order of the chain.
 
@@ -44,12 +51,16 @@ class _EventResource(ApiResource):
         self.note_block()
         block = self.services.networks.block
         head = 0 if block is None else block.number
-        types = DEFAULT_TYPES if question.type is None else (EventType(question.type),)
+        types = usual if question.type is None else (EventType(question.type),)
         # First what waits: what comes into a block in between is then found there.
         expected = [] if (source := self.services.expected_events) is None else source.events(types, network, user)
-        events = self.services.events.events(EventFilter(types, network, user, question.from_block))
+        events = self.services.events.events(EventFilter(types, network, user, question.from_block, other=other))
         mined = {event.transaction_hash for event in events}
-        sent = [_event(event, None, user) for event in expected if event.transaction_hash not in mined]
+        sent = [
+            _event(event, None, user)
+            for event in expected
+            if event.transaction_hash not in mined and (other is None or _is_between(event, user, other))
+        ]
         return [_event(event, head, user) for event in events] + sent
 
 
@@ -71,6 +82,17 @@ class NetworkUserEvents(_EventResource):
         return self.list_events(question, network, user)
 
 
+class TrustlineEvents(_EventResource):
+    """The events of a trustline."""
+
+    @speaks(EventSchema(many=True), query=TrustlineEventQuestionSchema())
+    def get(
+        self, question: EventQuestion, network: Address, user: Address, other: Address
+    ) -> list[dict[str, Any]]:
+        """List the events of the trustline between two users, as ``user`` sees them."""
+        return self.list_events(question, network, user, other, TRUSTLINE_EVENT_TYPES)
+
+
 class UserEvents(_EventResource):
     """The events of a user in all networks."""
 
@@ -83,6 +105,10 @@ class UserEvents(_EventResource):
             self.note_block()
             return []
         return self.list_events(question, user=user)
+
+
+def _is_between(event: Event, user: Address | None, other: Address) -> bool:
+    return user != other and {event.sender, event.receiver} == {user, other}
 
 
 def _event(event: Event, head: int | None, user: Address | None) -> dict[str, Any]:

@@ -70,6 +70,16 @@ class UserDetails(ApiResource):
         }
 
 
+class Contacts(ApiResource):
+    """Whom a user trades with."""
+
+    @speaks(fields.List(AddressField()))
+    def get(self, network: Address, user: Address) -> list[Address]:
+        """List those with whom a user has an open trustline."""
+        with self.reading(network) as reading:
+            return reading.graph.neighbours(user)
+
+
 class Spendable(ApiResource):
     """What a user can spend in all."""
 

@@ -8,7 +8,7 @@ from werkzeug.exceptions import Conflict
 
 from relay.addresses import Address
 from relay.api.contract import speaks
-from relay.api.fields import HexField
+from relay.api.fields import Amount, HexField
 from relay.api.resources.base import ApiResource
 from relay.api.schemas import RawTransactionSchema, TransactionInfoSchema
 from relay.chain.errors import ChainError, NodeRefused
@@ -53,6 +53,15 @@ class TransactionInfo(ApiResource):
             "balance": node.balance(user),
             "nonce": node.pending_nonce(user),
         }
+
+
+class Balance(ApiResource):
+    """The ether of an account."""
+
+    @speaks(Amount())
+    def get(self, user: Address) -> int:
+        """Return the balance of an account in wei."""
+        return self.services.node.balance(user)
 
 
 class Relay(ApiResource):
