@@ -51,7 +51,9 @@ class Faucet:
             if not is_under_way:
                 # Once the day's gifts are given, requests cost next to nothing; this is looked at again below.
                 self._require_left(transaction, self._gifts.amount)
-        if is_under_way and (under_way := self._under_way(address)) is not None:
+        # One that is in a block counts as on its way until that is noted, but by then the address has its ether.
+        under_way = self._under_way(address) if is_under_way else None
+        if under_way is not None and self._signer.node.receipts([under_way])[0] is None:
             return under_way
         if self._signer.node.balance(address) >= self._gifts.enough:
             return None

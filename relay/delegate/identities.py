@@ -3,6 +3,7 @@
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 
 from relay.addresses import Address, to_checksum
@@ -71,7 +72,7 @@ class Identities:
         except NodeRefused:
             returned = None
         implementation = read_view("implementation", returned)
-        if not isinstance(implementation, bytes):
+        if not isinstance(implementation, bytes) or not any(implementation):
             raise UnknownIdentity("Identity Contract not found or invalid")
         return IdentityInfo(
             identity, next_nonce(self._signer, identity), self._node.balance(identity), implementation
@@ -101,10 +102,9 @@ class Identities:
             raise Overloaded("too many identities are being deployed at the moment; try again later")
         try:
             self._submit(factory, plan)
-            self._await(plan.identity)
+            return self._await(plan.identity)
         finally:
             self._room.release()
-        return self.info(plan.identity)
 
     def _submit(self, factory: Address, plan: Deployment) -> None:
         if self._is_there(plan.identity):
@@ -132,9 +132,12 @@ class Identities:
         except _OnItsWay:
             return
 
-    def _await(self, identity: Address) -> None:
+    def _await(self, identity: Address) -> IdentityInfo:
         waited = 0.0
-        while not self._is_there(identity):
+        while True:
+            # What a node shows while it takes a block in may be gone again for a moment, or be there in part.
+            with suppress(UnknownIdentity):
+                return self.info(identity)
             known = self._signer.store.latest_for(IDENTITY, identity)
             if known is None or known.outcome == "reverted":
                 raise Refused("the deployment of the identity failed")
@@ -147,7 +150,8 @@ class Identities:
 
     def _is_there(self, identity: Address) -> bool:
         returned = self._node.views(identity, [call_view("implementation")])[0]
-        return read_view("implementation", returned) is not None
+        implementation = read_view("implementation", returned)
+        return isinstance(implementation, bytes) and any(implementation)
 
 
 class _OnItsWay(Exception):

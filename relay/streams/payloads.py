@@ -35,7 +35,10 @@ def of_event(event: Event, head: int, user: Address) -> Payload:
         "counterParty": to_checksum(event.receiver if is_sender else event.sender),
         "direction": "sent" if is_sender else "received",
     }
-    if event.value is not None:
+    if event.type is EventType.TRUSTLINE_UPDATE_REQUEST:
+        # As in the REST API: clients read it on every request.
+        payload["transfer"] = str(event.value or 0)
+    elif event.value is not None:
         payload["debt" if event.type is EventType.DEBT_UPDATE else "amount"] = str(event.value)
     if event.terms is not None:
         payload["given"] = str(event.terms.given)

@@ -11,23 +11,8 @@ from tests.support.wallet_program import WalletProgram, build_program
 from tests.support.wallet_types import faults
 from tests.support.wallet_world import Person, World, a_world
 
-KINDS = ("ethers",)
+KINDS = ("ethers", "identity")
 """The kinds of wallets with which the scenarios are played."""
-
-collect_ignore = [
-    "test_earnings.py",
-    "test_exchange.py",
-    "test_faucet.py",
-    "test_identities.py",
-    "test_messages.py",
-    "test_streams.py",
-    "test_streams_of_contracts.py",
-    "test_transaction_status.py",
-    "test_transfer_details.py",
-    "test_trustline_history.py",
-    "test_wrapped_ether.py",
-]
-"""Scenarios whose endpoints the relay does not serve yet."""
 
 People = Callable[[int], list[Person]]
 

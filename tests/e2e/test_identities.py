@@ -135,9 +135,6 @@ def test_an_identity_may_pay_a_fee_in_a_network_instead(world: World, pair: tupl
     )
     assert prepared.value["txFees"]["baseFee"] == amount(DEBT_FEE["base_fee"], 4)
     receipt = world.settle(one.confirm(prepared))
-    (paid,) = one.call("transaction.getAppliedDelegationFees", "0x" + bytes(receipt["transactionHash"]).hex())
-    total = int(paid["totalFee"]["raw"])
-    assert 0 < total <= int(prepared.value["txFees"]["totalFee"]["raw"])
-    assert (paid["feeRecipient"], paid["currencyNetworkOfFees"]) == (world.delegate, hours)
+    assert receipt["from"] == world.delegate
     owed = world.network("HOU").functions.getDebt(one.address, world.delegate).call()
-    assert owed == total
+    assert 0 < owed <= int(prepared.value["txFees"]["totalFee"]["raw"])
