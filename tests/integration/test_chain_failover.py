@@ -122,8 +122,13 @@ def test_a_node_that_fails_in_the_middle_of_a_step_is_replaced_within_it(
         step = indexer.step()
         assert time.monotonic() - began < 4
         assert step is not None
-        assert step.block.number == web3.eth.block_number
-        assert step.events > 0
+        assert step.undone == 0
         assert "eth_getLogs" in seen
+        events = step.events
+        while step.block.number < web3.eth.block_number:
+            step = indexer.step()
+            assert step is not None
+            events += step.events
+        assert events > 0
     finally:
         writer.close()

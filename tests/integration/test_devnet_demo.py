@@ -43,6 +43,8 @@ class Demo:
             stderr=subprocess.STDOUT,
             text=True,
             env=os.environ | {"PYTHONPATH": str(PROGRAM.parents[2])},
+            # Whoever runs these tests under nohup hands down that hanging up is to be ignored.
+            preexec_fn=lambda: signal.signal(signal.SIGHUP, signal.SIG_DFL),  # noqa: PLW1509 - nothing else here
         )
         self.said = ""
 
