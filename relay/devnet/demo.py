@@ -14,6 +14,7 @@ from pathlib import Path
 from types import FrameType
 from typing import Any, TextIO
 
+from relay.devnet.account import provide_account
 from relay.devnet.anvil import install_anvil, port_is_free, tools_directory
 from relay.devnet.chain_state import DemoChain
 from relay.devnet.console import Console
@@ -139,6 +140,7 @@ class _Demo:
                 remove(self._home.database)
             with self._console.step("Deploying the contracts and letting a village live its first year") as step:
                 village = chain.begin(step.progress)
+        provide_account(self._home, chain.node)
         return village
 
     def _start_database(self) -> EmbeddedPostgres:
@@ -158,8 +160,7 @@ class _Demo:
                     f"a new one is filled from the chain. {error}"
                 )
                 url = server.start().database_url(DATABASE)
-        settings = _settings(self._rpc_port, url, self._port, home.addresses)
-        write_atomically(home.settings, settings)
+        write_atomically(home.settings, _settings(self._rpc_port, url, self._port, home))
         return server
 
     def _start_relay(self, chain: DemoChain, database: EmbeddedPostgres) -> Child:
@@ -275,7 +276,7 @@ def _status_command(settings: Path) -> str:
     return shlex.join([*program, "status", "--config", str(settings)])
 
 
-def _settings(rpc_port: int, database_url: str, port: int, addresses: Path) -> str:
+def _settings(rpc_port: int, database_url: str, port: int, home: Home) -> str:
     """Return the relay's settings file; JSON's strings and numbers are TOML's as well."""
 
     def text(value: object) -> str:
@@ -292,7 +293,17 @@ def _settings(rpc_port: int, database_url: str, port: int, addresses: Path) -> s
             'host = "127.0.0.1"',
             f"port = {port}",
             "[relay]",
-            f"addresses_filepath = {text(addresses)}",
+            f"addresses_filepath = {text(home.addresses)}",
+            # What a wallet may ask for, all of it free: no fee is named.
+            "[account]",
+            f"keystore_path = {text(home.keystore)}",
+            f"keystore_password_path = {text(home.password)}",
+            "[faucet]",
+            "enable = true",
+            "[delegate]",
+            "enable = true",
+            "[messaging]",
+            "enable = true",
             "",
         ]
     )

@@ -51,6 +51,16 @@ class Home:
         """The settings of the relay."""
         return self.directory / "relay.toml"
 
+    @property
+    def keystore(self) -> Path:
+        """The encrypted key that the relay sends with."""
+        return self.directory / "relay-key.json"
+
+    @property
+    def password(self) -> Path:
+        """The password of that key."""
+        return self.directory / "relay-key-password.txt"
+
     def log(self, part: str) -> Path:
         """Return the log of a part: anvil, postgres or relay."""
         return self.directory / f"{part}.log"
@@ -81,7 +91,7 @@ class Home:
         database_parts = [self.database, self.database.with_name(self.database.name + ".part")]
         logs = [self.log(part) for part in ("anvil", "postgres", "relay")]
         damaged = [self.chain.with_name("chain.json.damaged"), self.database.with_name("postgres.damaged")]
-        for path in (*database_parts, *logs, *damaged, self.settings):
+        for path in (*database_parts, *logs, *damaged, self.settings, self.keystore, self.password):
             remove(path)
 
 
