@@ -230,6 +230,8 @@ def test_networks_say_what_becomes_of_them(config: Path, web3: Web3, tmp_path: P
         until("it is served", lambda: all(entry["isServed"] for entry in status(config)["networks"]), log)
         assert "served already" in run("networks", "add", more, "--config", config).stdout
         assert "no longer be served" in run("networks", "remove", more, "--config", config).stdout
+        # An index that ends before it has looked would leave the network served.
+        until("it is served no more", lambda: not all(e["isServed"] for e in status(config)["networks"]), log)
     again = run("networks", "add", more, "--config", config).stdout
     assert "will be served again" in again
     assert "No index is running now" in again
