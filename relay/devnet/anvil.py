@@ -138,10 +138,9 @@ class Anvil:
             self.port = free_port()
         elif not port_is_free(self.port):
             raise DevnetError(f"The local chain cannot start: port {self.port} is in use.")
-        if self._log is None:
-            self._scratch = Path(tempfile.mkdtemp(prefix="tl-anvil-"))
-            self._log = self._scratch / "anvil.log"
-        self.child = start_child("anvil", self._command(), self._log, pid_file=self._pid_file)
+        self._scratch = Path(tempfile.mkdtemp(prefix="tl-anvil-"))
+        log = self._log or self._scratch / "anvil.log"
+        self.child = start_child("anvil", self._command(), log, pid_file=self._pid_file)
         try:
             self._wait_until_ready(self.child)
         except BaseException:
@@ -155,7 +154,7 @@ class Anvil:
             self.child.stop()
         if self._scratch is not None:
             shutil.rmtree(self._scratch, ignore_errors=True)
-            self._scratch, self._log = None, None
+            self._scratch = None
 
     def is_running(self) -> bool:
         """Say whether the process runs."""
@@ -191,6 +190,9 @@ class Anvil:
     def _command(self) -> list[str]:
         options = ["--host", "127.0.0.1", "--port", str(self.port), "--chain-id", str(CHAIN_ID)]
         # Transactions stay in the order in which they were sent, so that a chain can be made twice.
+        # Past states, gigabytes in the end, would stay behind in the home directory for good.
+        if self._scratch is not None:
+            options += ["--cache-path", str(self._scratch / "states")]
         return [str(self.binary), *options, "--order", "fifo", "--quiet", *self._options]
 
     def _wait_until_ready(self, child: Child) -> None:
