@@ -76,6 +76,7 @@ BENCH = [
     "igraph>=0.11",
 ]
 LINT = [
+    *PICTURE,
     "ruff>=0.17,<0.18",
     "mypy>=2.4,<3",
     "import-linter>=2.16,<3",
