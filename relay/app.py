@@ -38,6 +38,7 @@ from relay.store.status import FollowerBoard, RelayStatus, StatusReader
 from relay.store.writing import Writer
 from relay.sync.follower import Follower
 from relay.sync.networks import Networks
+from relay.trading import build_order_book
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIApplication
@@ -282,6 +283,7 @@ def build_api(settings: Settings, node: Nodes, chain_id: int, key: SigningKey | 
         messaging=live.messaging,
         devices=live.devices,
         client_header=settings.messaging.client_header,
+        order_book=build_order_book(settings, pool, networks, node, now),
     )
     return live.front(create_app(services, max_body_bytes=settings.rest.max_body_bytes))
 
