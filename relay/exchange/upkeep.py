@@ -21,9 +21,6 @@ logger = logging.getLogger(__name__)
 TURN_LOCK = 0x7452_0040
 """Key of the advisory lock of the one process that looks after the book."""
 
-MOST_PURSES = 500
-"""So many makers' purses are asked for in one round: a thousand calls, or fifteen hundred of wrapped ether."""
-
 _QUIET_SECONDS = 60
 """So long a round is left out while neither chain nor book changed; interest goes on all the same."""
 
@@ -42,9 +39,12 @@ class Upkeep:
         networks: Networks,
         *,
         keep_seconds: int,
-        most_purses: int = MOST_PURSES,
+        most_purses: int,
     ) -> None:
-        """Prepare; orders that nobody could take for ``keep_seconds`` are forgotten."""
+        """Prepare; orders that nobody could take for ``keep_seconds`` are forgotten.
+
+        ``most_purses`` are asked for in one round.
+        """
         self._store = store
         self._funding = funding
         self._node = node

@@ -213,7 +213,8 @@ class TxRelaySettings:
 class ExchangeSettings:
     """[exchange]: bounds on open orders, and on orders a minute from one client (0 for any).
 
-    Makers' means are looked at every ``check_seconds``. Orders nobody could take for ``keep_days`` are forgotten.
+    Makers' means are looked at every ``check_seconds``, so many of them at once. Orders nobody could
+    take for ``keep_days`` are forgotten.
     """
 
     enable: bool = key(Switch(), False, implied=True)
@@ -221,6 +222,7 @@ class ExchangeSettings:
     max_orders_per_maker: int = key(WholeNumber(1, 1_000_000), 100)
     max_per_client: int = key(WholeNumber(), 60)
     check_seconds: float = key(Seconds(), 2.0)
+    checks_per_round: int = key(WholeNumber(1, 100_000), 500)
     keep_days: int = key(WholeNumber(1, 36_500), 7)
 
 
