@@ -12,7 +12,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from relay.addresses import Address
+from relay.addresses import Address, to_checksum
 from relay.chain.calls import ChainCalls
 from relay.chain.errors import ChainError
 from relay.chain.exchange import UNLIMITED, authorized, takeable, unavailable
@@ -53,6 +53,7 @@ class Funding:
         self._networks = networks
         self._contracts = contracts
         self._clock = clock
+        self._silent: set[Address] = set()
 
     def now(self) -> int:
         """Return the present in Unix seconds, not before the newest indexed block: no fill can be earlier."""
@@ -99,7 +100,7 @@ class Funding:
         return list(dict.fromkeys(purse_of(stored.order) for stored in orders))
 
     def ask(self, purses: Iterable[Purse]) -> dict[Purse, int]:
-        """Return how much can be taken from purses; what the node does not tell is left out, and logged."""
+        """Return how much can be taken from purses; what the node does not tell is left out, and logged once."""
         groups: defaultdict[tuple[Address, Address], list[Purse]] = defaultdict(list)
         for purse in purses:
             groups[purse.token, purse.exchange].append(purse)
@@ -108,8 +109,11 @@ class Funding:
             # One by one: a token that fails must not keep the others from being looked at.
             try:
                 found |= self._ask(token, group)
+                self._silent.discard(token)
             except ChainError as error:
-                logger.warning("what makers have of the token 0x%s is not known: %s", token.hex(), error)
+                level = logging.DEBUG if token in self._silent else logging.WARNING
+                logger.log(level, "what makers have of the token %s is not known: %s", to_checksum(token), error)
+                self._silent.add(token)
         return found
 
     def are_funded(self, orders: Sequence[StoredOrder], purses: Mapping[Purse, int]) -> dict[bytes, bool]:
