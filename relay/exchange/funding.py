@@ -78,16 +78,7 @@ class Funding:
         left_taker = order.taker_amount - unavailable(self._node, order.exchange, order_hash)
         if not can_be_taken(order, left_taker):
             raise Unacceptable("takerTokenAmount", "the order has been filled or cancelled already")
-        left_maker = partial_amount(left_taker, order.taker_amount, order.maker_amount)
-        in_network = self.is_network(order.maker_token)
-        takeable_of = self._ask(purse_of(order).token, [purse_of(order)])[purse_of(order)]
-        if takeable_of < left_maker:
-            what = "may not move the maker's credit" if in_network else f"can take {takeable_of} at most"
-            raise Unacceptable("makerTokenAmount", f"by the maker's balance and allowance the exchange {what}")
-        if in_network:
-            spendable = self._capacity(order.maker_token, order.maker).spendable
-            if spendable < left_maker:
-                raise Unacceptable("makerTokenAmount", f"the maker can spend {spendable} at most in this network")
+        self._require_offered(order, partial_amount(left_taker, order.taker_amount, order.maker_amount))
         if self.is_network(order.taker_token):
             receivable = self._capacity(order.taker_token, order.maker).receivable
             if receivable < left_taker:
@@ -140,6 +131,23 @@ class Funding:
             if is_short or purse in purses:
                 found[stored.hash] = not is_short
         return found
+
+    def _require_offered(self, order: Order, amount: int) -> None:
+        """Raise Unacceptable unless the maker can give an amount of what it offers; raises ChainError."""
+        purse = purse_of(order)
+        most = self._ask(purse.token, [purse])[purse]
+        if self.is_network(order.maker_token):
+            if not most:
+                raise Unacceptable(
+                    "makerTokenAddress", "this network does not let the exchange move the maker's credit"
+                )
+            spendable = self._capacity(order.maker_token, order.maker).spendable
+            if spendable < amount:
+                raise Unacceptable("makerTokenAmount", f"the maker can spend {spendable} at most in this network")
+        elif most < amount:
+            raise Unacceptable(
+                "makerTokenAmount", f"the exchange can take {most} at most, by the maker's balance and allowance"
+            )
 
     def _ask(self, token: Address, purses: Sequence[Purse]) -> dict[Purse, int]:
         """Return how much can be taken from purses of one token and exchange; raises ChainError."""

@@ -15,7 +15,7 @@ from relay.addresses import parse_address, to_checksum
 from relay.chain.errors import NodeUnreachable
 from relay.chain.node import Node
 from relay.devnet.anvil import Anvil
-from relay.devnet.deploy import transact
+from relay.devnet.deploy import CASH, deploy_contract, deploy_network, transact
 from relay.exchange.upkeep import TURN_LOCK, Keeper
 from relay.store.connection import connect
 from relay.store.operations import Turn
@@ -51,6 +51,17 @@ def maker(market: Market) -> LocalAccount:
     account = market.trader()
     market.provide(account, 1000)
     return account
+
+
+def wrap(market: Market, maker: LocalAccount) -> None:
+    """Wrap one ether and allow the exchange to take it."""
+    deposit(market, maker)
+    transact(market.w3, market.unw_eth.functions.approve(market.exchange.address, ETHER), maker.address)
+
+
+def deposit(market: Market, maker: LocalAccount) -> None:
+    sent = {"from": maker.address, "to": market.unw_eth.address, "value": ETHER, "gas": 200_000}
+    market.w3.eth.wait_for_transaction_receipt(market.w3.eth.send_transaction(sent), poll_latency=0.01)  # type: ignore[arg-type]
 
 
 @pytest.fixture
@@ -219,10 +230,8 @@ def test_a_maker_must_have_the_token_and_let_the_exchange_take_it(relay: Trading
     relay.update()
     for maker, most in ((poor, 0), (closed, 99)):
         reason = relay.refusal(market.order(maker, market.token, market.beer))
-        assert (
-            reason
-            == f"makerTokenAmount: by the maker's balance and allowance the exchange can take {most} at most"
-        )
+        most_of_it = f"the exchange can take {most} at most, by the maker's balance and allowance"
+        assert reason == f"makerTokenAmount: {most_of_it}"
     relay.take_in(market.order(closed, market.token, market.beer, maker_amount=99))
 
 
@@ -231,9 +240,8 @@ def test_wrapped_ether_is_offered_by_who_allows_it(
 ) -> None:
     order = market.order(maker, market.unw_eth, market.token, maker_amount=ETHER)
     assert relay.refusal(order).startswith("makerTokenAmount: ")
-    deposit = {"from": maker.address, "to": market.unw_eth.address, "value": ETHER, "gas": 200_000}
-    market.w3.eth.wait_for_transaction_receipt(market.w3.eth.send_transaction(deposit), poll_latency=0.01)  # type: ignore[arg-type]
-    assert relay.refusal(order).endswith("0 at most")
+    deposit(market, maker)
+    assert "take 0 at most" in relay.refusal(order)
     transact(market.w3, market.unw_eth.functions.approve(market.exchange.address, ETHER), maker.address)
     relay.take_in(order)
 
@@ -252,13 +260,43 @@ def test_a_maker_must_be_able_to_owe_and_to_be_owed(relay: TradingRelay, market:
     assert relay.refusal(dearer) == "takerTokenAmount: the maker can be paid 160 at most in this network"
 
 
+def test_a_network_must_let_the_exchange_move_credit(
+    market: Market, database_url: str, tmp_path: Path, maker: LocalAccount, taker: LocalAccount
+) -> None:
+    closed = replace(market, cash=deploy_network(market.w3, CASH, "CurrencyNetwork"))
+    market.befriend(maker, taker, closed.cash, 1000, 1000)
+    with trading(closed, database_url, tmp_path) as relay:
+        order = market.order(maker, closed.cash, market.beer)
+        assert relay.refusal(order).startswith("makerTokenAddress: this network does not let the exchange")
+        transact(market.w3, closed.cash.functions.addAuthorizedAddress(market.exchange.address), maker.address)
+        relay.take_in(order)
+        transact(market.w3, closed.cash.functions.removeAuthorizedAddress(market.exchange.address), maker.address)
+        relay.look()
+        assert relay.asks(closed.cash, market.beer) == []
+
+
+def test_a_token_that_fails_keeps_its_orders_and_no_other_from_being_looked_at(
+    market: Market, database_url: str, tmp_path: Path, maker: LocalAccount
+) -> None:
+    failing = replace(market, unw_eth=deploy_contract(market.w3, "UnwEth"))
+    wrap(failing, maker)
+    with trading(failing, database_url, tmp_path) as relay:
+        of_failing = market.order(maker, failing.unw_eth, market.token)
+        of_other = market.order(maker, market.token, failing.unw_eth)
+        for order in (of_failing, of_other):
+            relay.take_in(order)
+        market.anvil.rpc("anvil_setCode", failing.unw_eth.address, "0x00")
+        transact(market.w3, market.token.functions.setBalance(maker.address, 0))
+        relay.look()
+        assert relay.asks(failing.unw_eth, market.token) == [name(of_failing)]
+        assert relay.asks(market.token, failing.unw_eth) == []
+
+
 def test_the_best_price_comes_first_to_the_last_digit_then_the_oldest(
     relay: TradingRelay, market: Market, maker: LocalAccount
 ) -> None:
     market.provide(maker, 10**24)
-    deposit = {"from": maker.address, "to": market.unw_eth.address, "value": ETHER, "gas": 200_000}
-    market.w3.eth.wait_for_transaction_receipt(market.w3.eth.send_transaction(deposit), poll_latency=0.01)  # type: ignore[arg-type]
-    transact(market.w3, market.unw_eth.functions.approve(market.exchange.address, ETHER), maker.address)
+    wrap(market, maker)
     # As floats all of these prices are the same.
     base = 10**17
     asks = [(base, base + 2), (base, base), (base + 1, base + 1), (base, base + 1), (base - 2, base - 1)]
