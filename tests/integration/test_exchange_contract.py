@@ -108,6 +108,8 @@ def test_both_values_of_s_count(market: Market) -> None:
 @SHARED_CHAIN
 @given(amounts, amounts, amounts)
 @example(1, 3, 1)
+@example(1, 999, 1000)
+@example(1, 998, 999)
 @example(999, 1000, 999)
 @example(2, 1001, 1000)
 def test_parts_are_rounded_as_in_the_contract(

@@ -5,7 +5,7 @@ from fractions import Fraction
 
 import pytest
 from eth_account import Account
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from relay.addresses import parse_address
@@ -92,6 +92,7 @@ def test_wallets_that_count_v_from_0_are_understood() -> None:
 amounts = st.integers(1, 2**256 - 1)
 
 
+@settings(deadline=None)
 @given(amounts, amounts, amounts, amounts)
 def test_prices_are_compared_to_the_last_digit(one: int, two: int, three: int, four: int) -> None:
     first, second = (
@@ -106,6 +107,7 @@ def test_prices_are_compared_to_the_last_digit(one: int, two: int, three: int, f
 small = st.integers(1, 2000)
 
 
+@settings(deadline=None)
 @given(small, small, small)
 def test_what_is_left_can_be_taken_unless_it_is_crumbs(maker: int, taker: int, left: int) -> None:
     order = replace(ORDER, maker_amount=maker, taker_amount=taker)
