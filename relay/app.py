@@ -38,6 +38,7 @@ from relay.store.status import FollowerBoard, RelayStatus, StatusReader
 from relay.store.writing import Writer
 from relay.sync.follower import Follower
 from relay.sync.networks import Networks
+from relay.trading import build_trading
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIApplication
@@ -259,6 +260,8 @@ def build_api(settings: Settings, node: Nodes, chain_id: int, key: SigningKey | 
     outgoing = build_outgoing(settings, node, chain_id, key, pool, now)
     outgoing.start()
     live = build_live(settings, pool, networks, node, chain_id, now)
+    trading = build_trading(settings, pool, networks, node, now)
+    trading.start()
     pricing = settings.relay.gas_price_computation
     is_fixed = pricing.method is GasPriceMethod.FIXED
     services = Services(
@@ -282,6 +285,7 @@ def build_api(settings: Settings, node: Nodes, chain_id: int, key: SigningKey | 
         messaging=live.messaging,
         devices=live.devices,
         client_header=settings.messaging.client_header,
+        order_book=trading.book,
     )
     return live.front(create_app(services, max_body_bytes=settings.rest.max_body_bytes))
 

@@ -94,3 +94,29 @@ class NetworkInfo:
     first_block: int
     is_frozen: bool
     is_proxied: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """An order of an Exchange contract: its maker offers an amount of one token for an amount of another.
+
+    A token is a currency network or a token contract; amounts are in its smallest unit. A ``taker`` of zeros
+    stands for anybody. Numbers are uint256, ``expires_at`` in Unix seconds. ``v``, ``r`` and ``s`` are the
+    signature, the latter two of 32 bytes.
+    """
+
+    exchange: Address
+    maker: Address
+    taker: Address
+    maker_token: Address
+    taker_token: Address
+    fee_recipient: Address
+    maker_amount: int
+    taker_amount: int
+    maker_fee: int
+    taker_fee: int
+    expires_at: int
+    salt: int
+    v: int = 0
+    r: bytes = bytes(32)
+    s: bytes = bytes(32)

@@ -17,6 +17,7 @@ from relay.api.resources import (
     delegation,
     devices,
     events,
+    exchange,
     histories,
     messages,
     networks,
@@ -77,6 +78,12 @@ ROUTES: dict[type[ApiResource], tuple[str, ...]] = {
     histories.Debts: (f"{_USER}/debts",),
     pictures.Dump: (f"{_NETWORK}/dump",),
     pictures.Image: (f"{_NETWORK}/image",),
+    exchange.Exchanges: ("/exchange/exchanges",),
+    exchange.WrappedEther: ("/exchange/eth",),
+    exchange.OrderBookOfPair: ("/exchange/orderbook",),
+    exchange.Orders: ("/exchange/orders",),
+    exchange.OrderSubmission: ("/exchange/order",),
+    exchange.OrderDetails: ("/exchange/order/<hash:order_hash>",),
 }
 """Every resource and its URLs below the prefix; a slash at the end is accepted everywhere."""
 
@@ -94,6 +101,12 @@ _PARTS: dict[type[ApiResource], str] = {
     messages.Messages: "messaging",
     devices.Device: "devices",
     pictures.Image: "pictures",
+    exchange.Exchanges: "order_book",
+    exchange.WrappedEther: "order_book",
+    exchange.OrderBookOfPair: "order_book",
+    exchange.Orders: "order_book",
+    exchange.OrderSubmission: "order_book",
+    exchange.OrderDetails: "order_book",
 }
 """The services without which a resource is not there at all."""
 

@@ -12,6 +12,7 @@ from relay.delegate.identities import Identities
 from relay.delegate.metatransactions import MetaTransactions
 from relay.delegate.statuses import Statuses
 from relay.drawing import Sketch
+from relay.exchange.book import OrderBook
 from relay.messaging.mailbox import Mailboxes
 from relay.model import Block, Event, EventType, NetworkInfo
 from relay.push.tokens import Devices
@@ -133,6 +134,7 @@ class Services:
         messaging: takes messages; None where messaging is switched off.
         devices: registers devices for push notifications; None where these are switched off.
         client_header: the header in which a reverse proxy names the client, empty for none.
+        order_book: the orders of exchanges; None where these are switched off.
 
     """
 
@@ -156,3 +158,4 @@ class Services:
     messaging: Mailboxes | None = None
     devices: Devices | None = None
     client_header: str = ""
+    order_book: OrderBook | None = None

@@ -304,6 +304,8 @@ def _settings(rpc_port: int, database_url: str, port: int, home: Home) -> str:
             "enable = true",
             "[messaging]",
             "enable = true",
+            "[exchange]",
+            "enable = true",
             "",
         ]
     )

@@ -211,9 +211,19 @@ class TxRelaySettings:
 
 @dataclass(frozen=True, slots=True)
 class ExchangeSettings:
-    """[exchange]."""
+    """[exchange]: bounds on open orders, and on orders a minute from one client (0 for any).
+
+    Makers' means are looked at every ``check_seconds``, so many of them at once. Orders nobody could
+    take for ``keep_days`` are forgotten.
+    """
 
     enable: bool = key(Switch(), False, implied=True)
+    max_orders: int = key(WholeNumber(1, 1_000_000), 10_000)
+    max_orders_per_maker: int = key(WholeNumber(1, 1_000_000), 100)
+    max_per_client: int = key(WholeNumber(), 60)
+    check_seconds: float = key(Seconds(), 2.0)
+    checks_per_round: int = key(WholeNumber(1, 100_000), 500)
+    keep_days: int = key(WholeNumber(1, 36_500), 7)
 
 
 @dataclass(frozen=True, slots=True)
@@ -330,7 +340,6 @@ class Settings:
     def not_yet_served(self) -> tuple[str, ...]:
         """The sections that are switched on but that this version does not serve."""
         switched_on = {
-            "exchange": self.exchange.enable,
             "sentry": self.sentry is not None,
         }
         return tuple(name for name, is_on in switched_on.items() if is_on)

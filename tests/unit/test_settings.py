@@ -193,11 +193,11 @@ def test_the_interface_to_bind_to(host: str, bind: str) -> None:
 def test_what_is_switched_on_but_not_served_is_listed() -> None:
     assert build({}, FOLDER).not_yet_served == ()
     table: dict[str, Any] = {
-        "exchange": {},
+        "sentry": {"dsn": "https://c0ffee@sentry.example/42"},
         "faucet": {},
         "messaging": {"enable": False},
     }
-    assert build(table, FOLDER).not_yet_served == ("exchange",)
+    assert build(table, FOLDER).not_yet_served == ("sentry",)
 
 
 def test_what_sends_transactions_needs_an_account() -> None:
