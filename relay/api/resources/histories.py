@@ -148,7 +148,7 @@ def _transfer(transfer: StoredTransfer) -> dict[str, Any]:
 
 
 class _Claims:
-    """Searches for what can be claimed, until the time for one of them was over: one answer has no more than that."""
+    """Searches for what can be claimed, until one ran out of time: a whole answer has no more than that."""
 
     def __init__(self) -> None:
         self._is_time_over = False
