@@ -19,15 +19,32 @@ Method = TypeVar("Method", bound=Callable[..., Any])
 
 
 class AnswerSchema(Schema):
-    """An object that is answered; what its source lacks is left out. Names become camelCase outside."""
+    """An object that is answered, made of a dict; what that lacks is left out. Names become camelCase outside.
+
+    It is written field by field, without what marshmallow does for each beside: long lists take a third of the
+    time. Hooks around dumping and defaults for it are therefore of no effect.
+    """
+
+    _writers: tuple[object, list[tuple[str, str, str, Callable[..., Any]]]] = (None, [])
 
     def on_bind_field(self, field_name: str, field_obj: fields.Field[Any]) -> None:
         """Name the field as JSON does, unless it brings its name along."""
         field_obj.data_key = field_obj.data_key or _camel_case(field_name)
 
-    def get_attribute(self, obj: Any, attr: str, default: Any) -> Any:
-        """Look a value up in a dict; marshmallow's own way, good for any object, takes as long as all the rest."""
-        return obj.get(attr, default)
+    def dump(self, obj: Any, *, many: bool | None = None) -> Any:
+        """Return what is answered for a dict, or for several."""
+        is_list = self.many if many is None else many
+        return [self._written(each) for each in obj] if is_list else self._written(obj)
+
+    def _written(self, obj: dict[str, Any]) -> dict[str, Any]:
+        made_of, writers = self._writers
+        if made_of is not self.dump_fields:
+            writers = [
+                (name, field.attribute or name, field.data_key or name, field._serialize)
+                for name, field in self.dump_fields.items()
+            ]
+            self._writers = self.dump_fields, writers
+        return {key: write(obj[source], name, obj) for name, source, key, write in writers if source in obj}
 
 
 class RequestSchema(AnswerSchema):

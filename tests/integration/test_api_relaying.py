@@ -227,7 +227,7 @@ def test_a_body_of_exactly_the_limit_is_read(relay: ServedRelay) -> None:
         ("GET", "networks/{network}/events?fromBlock=-1", {}, 422),
         ("GET", "networks/{network}/events?type=Nothing", {}, 422),
         ("POST", "networks/{network}/path-info", {"json": {"value": True}}, 422),
-        ("GET", "networks/{network}/users/{network}/trustlines/{network}", {}, 404),
+        ("GET", "networks/{network}/users/{network}/trustlines/hello", {}, 404),
     ],
 )
 def test_every_error_is_json_with_a_message(

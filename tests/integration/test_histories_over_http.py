@@ -2,7 +2,9 @@
 
 import time
 from collections.abc import Iterator
+from contextlib import closing, suppress
 
+import psutil
 import pytest
 from web3 import Web3
 from web3.exceptions import Web3Exception
@@ -14,6 +16,7 @@ from relay.chain.node import Node
 from relay.devnet.anvil import CHAIN_ID, Anvil
 from relay.devnet.deploy import NetworkTerms, deploy_network, transact
 from relay.devnet.postgres import create_database, drop_database
+from relay.store.connection import connect
 from relay.store.history_rows import Accrual, TransferRecord
 from relay.store.writing import Writer
 from tests.integration.test_histories_on_chain import TERMS, befriend
@@ -23,6 +26,7 @@ EVENTS = 100_000
 USER = b"\x88" * 20
 FRIENDS = [bytes([number]) * 20 for number in range(1, 21)]
 LIMIT_SECONDS = 0.1
+ANSWERS_AT_ONCE = 10
 PATIENCE_SECONDS = 30.0
 
 
@@ -61,25 +65,49 @@ def empty(web3: Web3) -> Address:
 
 
 @pytest.fixture
-def relay(chain: Anvil, empty: Address, postgres_url: str) -> Iterator[ServedRelay]:
-    url = create_database(postgres_url, "histories_over_http")
-    with serve(Node(chain.url), [empty], url, CHAIN_ID) as served:
-        fill(url, empty)
-        yield served
+def filled_url(postgres_url: str) -> Iterator[str]:
+    yield create_database(postgres_url, "histories_over_http")
     drop_database(postgres_url, "histories_over_http")
 
 
-def fastest(relay: ServedRelay, path: str) -> float:
-    """The time of the fastest answer; on a machine that others keep busy the first few may be slow."""
+@pytest.fixture
+def relay(chain: Anvil, empty: Address, filled_url: str) -> Iterator[ServedRelay]:
+    with serve(Node(chain.url), [empty], filled_url, CHAIN_ID) as served:
+        fill(filled_url, empty)
+        yield served
+
+
+def processor_seconds(url: str) -> float:
+    """What this process, which is client and server, and the database's processes have worked so far."""
+    with closing(connect(url)) as connection, connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT pid FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
+        )
+        pids = [pid for (pid,) in cursor.fetchall()]
+    return time.process_time() + sum(map(_worked, pids))
+
+
+def _worked(pid: int) -> float:
+    with suppress(psutil.NoSuchProcess):  # it ended just now, or runs on another machine
+        times = psutil.Process(pid).cpu_times()
+        return float(times.user + times.system)
+    return 0.0
+
+
+def shortest(relay: ServedRelay, path: str, url: str) -> float:
+    """The time that an answer takes where nobody else keeps the processor busy; the first few may take longer."""
     best, until = float("inf"), time.monotonic() + PATIENCE_SECONDS
     while best >= LIMIT_SECONDS and time.monotonic() < until:
-        began = time.perf_counter()
-        assert relay.get(path).status_code == 200
-        best = min(best, time.perf_counter() - began)
+        began = processor_seconds(url)
+        for _ in range(ANSWERS_AT_ONCE):
+            assert relay.get(path).status_code == 200
+        best = min(best, (processor_seconds(url) - began) / ANSWERS_AT_ONCE)
     return best
 
 
-def test_the_lists_of_a_user_with_100_000_events_are_answered_in_time(relay: ServedRelay, empty: Address) -> None:
+def test_the_lists_of_a_user_with_100_000_events_are_answered_in_time(
+    relay: ServedRelay, empty: Address, filled_url: str
+) -> None:
     user = f"networks/{to_checksum(empty)}/users/{to_checksum(USER)}"
     fees = relay.ask(f"{user}/mediation-fees")["mediationFees"]
     assert [int(entry["value"]) for entry in fees] == list(range(EVENTS // 2))
@@ -92,7 +120,7 @@ def test_the_lists_of_a_user_with_100_000_events_are_answered_in_time(relay: Ser
         "mediation-fees?startTime=1600001000",
         "interests?endTime=1600400000",
     ):
-        assert fastest(relay, f"{user}/{path}") < LIMIT_SECONDS, path
+        assert shortest(relay, f"{user}/{path}", filled_url) < LIMIT_SECONDS, path
 
 
 def test_what_is_claimable_of_a_debt_is_what_the_contract_lets_be_claimed(

@@ -1,11 +1,12 @@
 """The past over REST: interest, mediation fees, sums, transfers, debts; contacts, ether and trustline events."""
 
+import random
 from typing import Any
 
 import pytest
 
 from graph.transfer import FeePayer
-from graph.trustline import Trustline
+from graph.trustline import Trustline, pair_of
 from relay.model import EventType
 from relay.store.errors import DatabaseUnreachable
 from relay.store.history_reading import END_OF_TIME, StoredDebt, StoredTransfer, Window
@@ -227,6 +228,18 @@ def test_a_debt_that_cannot_be_claimed_says_why(debtor: bytes, network: bytes, r
     (debt,) = told["debts"]
     assert (debt["maximumClaimableValue"], debt["reason"]) == ("0", reason)
     assert "claimPath" not in debt
+
+
+def test_once_the_time_of_an_answer_is_over_no_further_debt_is_searched_for() -> None:
+    rng = random.Random(5)
+    users = [rng.randbytes(20) for _ in range(3000)]
+    pairs = {pair_of(*rng.sample(users, 2)) for _ in range(12_000)}
+    networks = graphs([Trustline(*pair, given=rng.randrange(9), received=rng.randrange(9)) for pair in pairs])
+    owed = [StoredDebt(CASH, other, 10**6) for other in [*users[1:50], STRANGER]]
+    (told,) = debts_of(users[0], *owed, networks=networks, search_until=lambda: 1e-9)
+    assert told["debts"][-1]["reason"] == "search_budget_spent"
+    (told,) = debts_of(users[0], owed[-1], networks=networks)
+    assert told["debts"][-1]["reason"] == "unknown_sender", "of itself it is told at once"
 
 
 def test_a_network_that_is_no_longer_served_is_left_out() -> None:

@@ -4,6 +4,7 @@ import pytest
 from eth_utils.crypto import keccak
 
 from graph.trustline import Trustline
+from relay.addresses import trustline_id
 from relay.store.rows import CursorPosition
 from tests.support.fake_services import (
     ADA,
@@ -68,11 +69,25 @@ def test_somebody_without_trustlines_has_an_empty_list(user: bytes) -> None:
 
 
 @pytest.mark.parametrize("pair", [(ADA, CY), (DEE, EVE), (ADA, ADA), (STRANGER, ADA)])
-def test_a_trustline_that_is_not_there_is_not_found(pair: tuple[bytes, bytes]) -> None:
+def test_a_trustline_that_is_not_there_is_told_in_zeros_as_wallets_expect(pair: tuple[bytes, bytes]) -> None:
     user, other = map(text, pair)
     answer = client().get(f"{CASH_URL}/users/{user}/trustlines/{other}")
-    assert answer.status_code == 404
-    assert answer.get_json() == {"message": f"{user} and {other} have no trustline in this network"}
+    assert answer.status_code == 200
+    assert answer.get_json() == {
+        "id": "0x" + trustline_id(CASH, *pair).hex(),
+        "address": other,
+        "counterParty": other,
+        "user": user,
+        "currencyNetwork": text(CASH),
+        "balance": "0",
+        "given": "0",
+        "received": "0",
+        "leftGiven": "0",
+        "leftReceived": "0",
+        "interestRateGiven": "0",
+        "interestRateReceived": "0",
+        "isFrozen": False,
+    }
 
 
 def test_the_list_of_a_network_holds_every_open_trustline_once() -> None:

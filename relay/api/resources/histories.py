@@ -6,7 +6,7 @@ from typing import Any
 
 from werkzeug.exceptions import BadRequest, NotFound
 
-from graph.answers import Found, Reason
+from graph.answers import Found, Reason, Result
 from graph.answers import NotFound as NoTransfer
 from graph.paths import cheapest_transfer
 from graph.transfer import MAX_AMOUNT, FeePayer, Transfer
@@ -120,10 +120,11 @@ class Debts(ApiResource):
         self.note_block()
         found = []
         debts = self.services.histories.debts(user)
+        claims = _Claims()
         for network, owed in groupby(debts, key=attrgetter("network")):
             try:
                 with self.reading(network) as reading:
-                    listed = [_debt(reading, user, debt) for debt in owed]
+                    listed = [_debt(claims, reading, user, debt) for debt in owed]
             except UnknownNetwork:
                 continue
             found.append({"currency_network": network, "debts": listed})
@@ -146,10 +147,44 @@ def _transfer(transfer: StoredTransfer) -> dict[str, Any]:
     }
 
 
-def _debt(reading: Reading, user: Address, debt: StoredDebt) -> dict[str, Any]:
+class _Claims:
+    """Searches for what can be claimed, until one ran out of time: a whole answer has no more than that."""
+
+    def __init__(self) -> None:
+        self._is_time_over = False
+
+    def largest(
+        self, reading: Reading, debtor: Address, creditor: Address, owed: int
+    ) -> tuple[Transfer | None, NoTransfer | None]:
+        """Return the largest transfer by which a creditor can have a debt paid, and why it is not all of it.
+
+        The contract's ``debitTransfer`` is one from the debtor to the creditor whose fees the receiver pays.
+        """
+        if reading.graph.is_frozen:
+            return None, NoTransfer(Reason.FROZEN)
+        obstacle, value = None, min(owed, MAX_AMOUNT)
+        while value:
+            result = self._search(reading, debtor, creditor, value)
+            if isinstance(result, Found):
+                return result.transfer, obstacle
+            obstacle = obstacle or result
+            value = result.largest if result.largest is not None and result.largest < value else 0
+        return None, obstacle
+
+    def _search(self, reading: Reading, debtor: Address, creditor: Address, value: int) -> Result:
+        if self._is_time_over:
+            return NoTransfer(Reason.BUDGET)
+        result = cheapest_transfer(
+            reading.graph, debtor, creditor, value, reading.at, fee_payer=FeePayer.RECEIVER, engine=reading.engine
+        )
+        self._is_time_over = isinstance(result, NoTransfer) and result.reason is Reason.BUDGET
+        return result
+
+
+def _debt(claims: _Claims, reading: Reading, user: Address, debt: StoredDebt) -> dict[str, Any]:
     answer: dict[str, Any] = {"debtor": debt.other, "value": debt.value}
     debtor, creditor = (debt.other, user) if debt.value > 0 else (user, debt.other)
-    claim, obstacle = _largest_claim(reading, debtor, creditor, abs(debt.value))
+    claim, obstacle = claims.largest(reading, debtor, creditor, abs(debt.value))
     if claim is None:
         answer["maximum_claimable_value"] = 0
     else:
@@ -158,24 +193,3 @@ def _debt(reading: Reading, user: Address, debt: StoredDebt) -> dict[str, Any]:
         told = describe(obstacle)
         answer |= {name: told[name] for name in ("reason", "reason_message")}
     return answer
-
-
-def _largest_claim(
-    reading: Reading, debtor: Address, creditor: Address, owed: int
-) -> tuple[Transfer | None, NoTransfer | None]:
-    """Return the largest transfer by which a creditor can have a debt paid, and why it is not all of it.
-
-    The contract's ``debitTransfer`` is one from the debtor to the creditor whose fees the receiver pays.
-    """
-    if reading.graph.is_frozen:
-        return None, NoTransfer(Reason.FROZEN)
-    obstacle, value = None, min(owed, MAX_AMOUNT)
-    while value:
-        result = cheapest_transfer(
-            reading.graph, debtor, creditor, value, reading.at, fee_payer=FeePayer.RECEIVER, engine=reading.engine
-        )
-        if isinstance(result, Found):
-            return result.transfer, obstacle
-        obstacle = obstacle or result
-        value = result.largest if result.largest is not None and result.largest < value else 0
-    return None, obstacle

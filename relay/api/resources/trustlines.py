@@ -3,10 +3,8 @@
 from contextlib import suppress
 from typing import Any
 
-from werkzeug.exceptions import NotFound
-
 from graph.trustline import View
-from relay.addresses import Address, to_checksum, trustline_id
+from relay.addresses import Address, trustline_id
 from relay.api.contract import speaks
 from relay.api.resources.base import ApiResource
 from relay.api.schemas import TrustlineSchema
@@ -53,12 +51,11 @@ class TrustlineDetails(ApiResource):
 
     @speaks(TrustlineSchema())
     def get(self, network: Address, user: Address, other: Address) -> dict[str, Any]:
-        """Describe a trustline as ``user`` sees it."""
+        """Describe a trustline as ``user`` sees it; zeros where there is none."""
         with self.reading(network) as reading:
             view = reading.graph.view(user, other, reading.at)
-        if view is None:
-            raise NotFound(f"{to_checksum(user)} and {to_checksum(other)} have no trustline in this network")
-        return _trustline(network, view)
+        # As deployed relays do: wallets ask this to learn whether there is one, and take an error for a fault.
+        return _trustline(network, view or View(user, other, 0, 0, 0, 0, 0, is_frozen=False))
 
 
 class NetworkTrustlines(ApiResource):
