@@ -360,7 +360,7 @@ def test_gas_that_an_identity_loses_in_a_day_is_capped(world: World, database_ur
             lost += receipt["gasUsed"]
             relay.tend()
         assert status == 429, answer
-        assert "lost" in answer["message"]
+        assert "may lose 700000 gas in a day" in answer["message"]
         assert 0 < lost <= 700_000
         assert new_wallet(relay) != wallet  # others are still served
         now[0] += 86_400
