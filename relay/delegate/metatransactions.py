@@ -15,6 +15,9 @@ from relay.store.sent import META, NewTransaction, Repeated
 
 DAY = 86_400
 
+_SECONDS_TO_A_BLOCK = 10
+"""What expires sooner would most likely be executed too late, and its gas be lost."""
+
 
 @dataclass(frozen=True, slots=True)
 class GasCaps:
@@ -118,8 +121,11 @@ class MetaTransactions:
             )
         if meta.version != VERSION:
             raise Refused(f"the version of the meta-transaction is {meta.version}, expected {VERSION}")
-        if meta.time_limit and meta.time_limit < self._clock():
-            raise Refused(f"the time limit of the meta-transaction, {meta.time_limit}, has passed")
+        if meta.time_limit and meta.time_limit < self._clock() + _SECONDS_TO_A_BLOCK:
+            raise Refused(
+                f"the time limit of the meta-transaction, {meta.time_limit}, has passed, or will before it can "
+                "come into a block"
+            )
 
     def _require_nonce(self, meta: MetaTransaction) -> None:
         if meta.is_ordered:

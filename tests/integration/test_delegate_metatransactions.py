@@ -158,7 +158,8 @@ def test_faults_of_the_meta_transaction_itself_are_named(relay: Delegating, ada:
     call = (network.address, offer(network, bo))
     refused(relay, ada.meta(*call, chain_id=1), "chain id")
     refused(relay, ada.meta(*call, version=2), "version")
-    refused(relay, ada.meta(*call, time_limit=1), "time limit")
+    for time_limit in (1, int(time.time()), int(time.time()) + 5):
+        refused(relay, ada.meta(*call, time_limit=time_limit), "time limit")
     refused(relay, ada.meta(*call, nonce=7), "nonce of the meta-transaction is 7, expected 1")
     stranger = Wallet(bo.owner, ada.identity)
     refused(relay, stranger.meta(*call), "signature")
