@@ -15,11 +15,12 @@ from relay.delegate.fees import FeeOffer, offers
 from relay.delegate.identities import Identities
 from relay.delegate.keeper import Keeper
 from relay.delegate.metatransactions import GasCaps, MetaTransactions
+from relay.delegate.pushing import Patience
 from relay.delegate.relaying import RelayedUpkeep, RememberingRelaying
 from relay.delegate.signer import Limits, Signer
 from relay.delegate.simulation import Simulation
 from relay.delegate.statuses import Statuses
-from relay.delegate.upkeep import Patience, Upkeep
+from relay.delegate.upkeep import Upkeep
 from relay.settings import (
     DelegateGasPriceMethod,
     DelegateSettings,
@@ -29,7 +30,7 @@ from relay.settings import (
 )
 from relay.store.connection import Pool
 from relay.store.expected import ExpectedEvents
-from relay.store.operations import Turn, WritingPool
+from relay.store.operations import Turn, WritingPool, signer_lock
 from relay.store.relayed import RelayedTransactions
 from relay.store.sending import Sendings
 
@@ -53,17 +54,17 @@ class Outgoing:
     meta_transactions: MetaTransactions | None
     identities: Identities | None
     faucet: Faucet | None
-    keeper: Keeper | None
+    keepers: tuple[Keeper, ...]
 
     def start(self) -> None:
         """Begin to look after what was sent."""
-        if self.keeper is not None:
-            self.keeper.start()
+        for keeper in self.keepers:
+            keeper.start()
 
     def stop(self) -> None:
         """Stop looking after what was sent; returns when that has ended."""
-        if self.keeper is not None:
-            self.keeper.stop()
+        for keeper in self.keepers:
+            keeper.stop()
 
 
 def build_outgoing(
@@ -82,7 +83,7 @@ def build_outgoing(
     """
     sending = Sending(node)
     pool = WritingPool(settings.database.url, settings.database.pool_size, settings.database.wait_seconds)
-    rounds: list[Callable[[], bool]] = []
+    keepers: list[Keeper] = []
     relayed = RelayedTransactions(pool) if settings.tx_relay.enable else None
     patience = Patience(settings.delegate.replace_after_seconds)
     relaying = None
@@ -95,11 +96,13 @@ def build_outgoing(
             remember_seconds=3600 * settings.tx_relay.remember_hours,
             settle_blocks=patience.settle_blocks,
         )
-        rounds.append(upkeep.tend)
+        turn = Turn(settings.database.url)
+        keepers.append(Keeper("keeper of users' transactions", turn, upkeep.tend, ROUND_SECONDS))
     signer = None if key is None else _build_signer(settings.delegate, sending, pool, key, chain_id, clock)
     meta_transactions, identities, faucet = None, None, None
     if signer is not None:
-        rounds.append(Upkeep(signer, patience).tend)
+        turn = Turn(settings.database.url, signer_lock(signer.store.id))
+        keepers.append(Keeper("keeper of own transactions", turn, Upkeep(signer, patience).tend, ROUND_SECONDS))
         if settings.delegate.enable:
             meta_transactions = _build_meta_transactions(settings.delegate, signer, chain_id, clock)
             addresses = find_addresses(settings)
@@ -108,17 +111,19 @@ def build_outgoing(
                 addresses.identity_proxy_factories,
                 addresses.identity_implementations,
                 settings.delegate.max_identities_per_day,
+                at_once=max(1, settings.rest.threads // 2),
+                in_line=settings.rest.threads // 4,
             )
         if settings.faucet.enable:
             faucet = Faucet(signer, _gifts(settings.faucet), clock)
     return Outgoing(
         statuses=Statuses(sending, None if signer is None else signer.store, relayed),
-        expected_events=ExpectedEvents(reading) if rounds else None,
+        expected_events=ExpectedEvents(reading) if keepers else None,
         relaying=relaying,
         meta_transactions=meta_transactions,
         identities=identities,
         faucet=faucet,
-        keeper=Keeper(Turn(settings.database.url), rounds, ROUND_SECONDS) if rounds else None,
+        keepers=tuple(keepers),
     )
 
 
@@ -158,7 +163,7 @@ def _build_meta_transactions(
             configured.append(FeeOffer(fee.base_fee, fee.gas_price, recipient, fee.currency_network))
     if any(offer.is_free for offer in offers(configured, signer.address)):
         logger.info("meta-transactions are executed for nothing")
-    caps = GasCaps(settings.max_gas_limit, settings.max_lost_gas_per_day)
+    caps = GasCaps(settings.max_gas_limit, settings.max_lost_gas_per_day, settings.max_gas_per_day)
     simulation = Simulation(signer.node, signer.store)
     return MetaTransactions(signer, simulation, offers(configured, signer.address), caps, chain_id, clock)
 

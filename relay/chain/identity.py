@@ -128,12 +128,29 @@ def fee_paid(logs: tuple[RawLog, ...], meta: MetaTransaction, delegate: Address)
 
     The zero address as recipient stands for the delegate.
     """
-    recipient = delegate if meta.fee_recipient == ZERO_ADDRESS else meta.fee_recipient
+    recipient = fee_recipient(meta, delegate)
     wanted = (FEE_TOPIC, recipient.rjust(32, b"\0"), meta.currency_network_of_fees.rjust(32, b"\0"))
     for log in logs:
         if log.address == meta.identity and log.topics == wanted:
             return int.from_bytes(log.data, "big")
     return None
+
+
+def fee_recipient(meta: MetaTransaction, delegate: Address) -> Address:
+    """Return who gets the fee of a meta-transaction; the zero address stands for the delegate."""
+    return delegate if meta.fee_recipient == ZERO_ADDRESS else meta.fee_recipient
+
+
+def debt_call(debtor: Address, creditor: Address) -> bytes:
+    """Return the calldata that asks a currency network what one owes another."""
+    return abi.encode_call(_DEBT, (debtor, creditor))
+
+
+def read_debt(data: bytes) -> int | None:
+    """Return the debt that `debt_call` asked for, negative if it is owed the other way round; None without one."""
+    if len(data) != 32:
+        return None
+    return int.from_bytes(data, "big", signed=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,4 +204,5 @@ def _word(number: int) -> bytes:
 
 
 EXECUTION_TOPIC = abi.topic(abi.contract("Identity").entry("event", "TransactionExecution"))
+_DEBT = abi.contract("CurrencyNetwork").entry("function", "getDebt")
 FEE_TOPIC = abi.topic(abi.contract("Identity").entry("event", "FeePayment"))

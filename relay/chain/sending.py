@@ -13,6 +13,7 @@ from relay.chain.errors import NodeRefused
 from relay.chain.signing import Call
 
 BATCH = 100
+_VIEW_GAS = 500_000
 _NO_SUCH_METHOD = (-32601, -32600, -32004)
 _ERROR_SELECTOR = bytes.fromhex("08c379a0")
 _MAX_REASON = 300
@@ -53,12 +54,16 @@ class Receipt:
 
 @dataclass(frozen=True, slots=True)
 class Execution:
-    """What a simulated call did; ``reason`` says why it failed, in the contract's words where it gave some."""
+    """What a simulated call did; ``reason`` says why it failed, in the contract's words where it gave some.
+
+    ``returned`` is what it returned, or the data of its revert.
+    """
 
     succeeded: bool
     gas_used: int
     logs: tuple[RawLog, ...]
     reason: str = ""
+    returned: bytes = b""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,9 +101,9 @@ class Sending:
         """Return `nonce` of every account."""
         return self._all([("eth_getTransactionCount", [_hex(a), "latest"]) for a in addresses], wire.quantity)
 
-    def balance(self, address: Address) -> int:
-        """Return the balance of an account in wei, with what is pending."""
-        return self._node.ask("eth_getBalance", [_hex(address), "pending"], wire.quantity)
+    def balance(self, address: Address, block: str = "pending") -> int:
+        """Return the balance of an account in wei, with what is pending unless another block is named."""
+        return self._node.ask("eth_getBalance", [_hex(address), block], wire.quantity)
 
     def send(self, raw: bytes) -> None:
         """Hand over a signed transaction; NodeRefused carries the node's reason."""
@@ -129,9 +134,9 @@ class Sending:
             tip = max(0, gas_price - base_fee)
         return Market(base_fee, tip, gas_price)
 
-    def estimate_gas(self, sender: Address, to: Address, value: int) -> int:
-        """Return the gas of a plain payment; NodeRefused if it would fail."""
-        call = {"from": _hex(sender), "to": _hex(to), "value": hex(value)}
+    def estimate_gas(self, sender: Address, to: Address, value: int, most: int) -> int:
+        """Return the gas of a plain payment; NodeRefused if it would fail, or use more than ``most``."""
+        call = {"from": _hex(sender), "to": _hex(to), "value": hex(value), "gas": hex(most)}
         return self._node.ask("eth_estimateGas", [call], wire.quantity)
 
     def call(self, sender: Address, call: Call, block: str = "pending") -> bytes:
@@ -179,8 +184,10 @@ class Sending:
         return self._node.ask("eth_getLogs", [criteria], lambda value: [_log(entry) for entry in value])
 
     def _view(self, to: Address, data: bytes) -> bytes | None:
+        # Anybody's contract may be asked: none is to keep the node busy.
+        call = {"to": _hex(to), "data": _hex(data), "gas": hex(_VIEW_GAS)}
         try:
-            return self._node.ask("eth_call", [{"to": _hex(to), "data": _hex(data)}, "latest"], wire.octets)
+            return self._node.ask("eth_call", [call, "latest"], wire.octets)
         except NodeRefused:
             return None
 
@@ -222,7 +229,11 @@ def _execution(entry: Any) -> Execution:
     reason = revert_reason(error.get("data")) or revert_reason(entry.get("returnData")) or error.get("message", "")
     logs = tuple(_log(log) for log in entry.get("logs") or ())
     return Execution(
-        succeeded, wire.quantity(entry["gasUsed"]), logs, "" if succeeded else str(reason)[:_MAX_REASON]
+        succeeded=succeeded,
+        gas_used=wire.quantity(entry["gasUsed"]),
+        logs=logs,
+        reason="" if succeeded else str(reason)[:_MAX_REASON],
+        returned=wire.octets(entry.get("returnData") or "0x"),
     )
 
 

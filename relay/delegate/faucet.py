@@ -8,7 +8,7 @@ from relay.chain.errors import NodeRefused
 from relay.delegate.errors import CapReached, Refused
 from relay.delegate.metatransactions import DAY
 from relay.delegate.signer import Signer
-from relay.store.sending import SendingTransaction
+from relay.store.sending_writing import SendingTransaction
 from relay.store.sent import FAUCET, NewTransaction
 
 _MOST_GAS = 100_000
@@ -93,11 +93,9 @@ class Faucet:
         if not node.code_exists(address):
             return _PLAIN_GAS
         try:
-            estimate = node.estimate_gas(self._signer.address, address, self._gifts.amount)
+            estimate = node.estimate_gas(self._signer.address, address, self._gifts.amount, _MOST_GAS)
         except NodeRefused as refusal:
             raise Refused(f"{to_checksum(address)} does not take ether: {refusal.message}") from refusal
-        if estimate > _MOST_GAS:
-            raise Refused(f"{to_checksum(address)} uses too much gas when it is given ether")
         return estimate * 5 // 4
 
 

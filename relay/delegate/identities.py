@@ -2,8 +2,8 @@
 
 import threading
 import time
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 
 from relay.addresses import Address, to_checksum
@@ -14,7 +14,7 @@ from relay.chain.signing import Call
 from relay.delegate.errors import CapReached, Overloaded, Refused, UnknownIdentity
 from relay.delegate.metatransactions import DAY, next_nonce
 from relay.delegate.signer import Signer
-from relay.store.sending import SendingTransaction
+from relay.store.sending_writing import SendingTransaction
 from relay.store.sent import IDENTITY, NewTransaction
 
 DEPLOYMENT_GAS = 1_000_000
@@ -42,13 +42,15 @@ class Identities:
         implementations: tuple[Address, ...],
         most_in_a_day: int = 1000,
         at_once: int = 4,
+        in_line: int = 2,
         wait_seconds: float = 60.0,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         """``implementations`` are those that may be deployed, all where it is empty.
 
         ``most_in_a_day`` (UTC) counts for everybody together. ``at_once`` deployments may be waited for by this
-        process; ``wait_seconds`` is how long an answer may wait for the block with a deployment.
+        process, while ``in_line`` more requests wait for their turn: all these keep threads of the server from
+        others. ``wait_seconds`` is how long an answer may wait for the block with a deployment.
         """
         self.factories = factories
         self._signer = signer
@@ -58,6 +60,7 @@ class Identities:
         self._sleep = sleep
         self._most_in_a_day = most_in_a_day
         self._room = threading.BoundedSemaphore(at_once)
+        self._line = threading.BoundedSemaphore(at_once + in_line)
 
     def info(self, identity: Address) -> IdentityInfo:
         """Return what there is to know of an identity.
@@ -98,13 +101,19 @@ class Identities:
         if plan is None:
             raise Refused("the signature for the identity is none (65 bytes)")
         # An answer waits for a block: not all threads of the server may do that at once.
-        if not self._room.acquire(timeout=_ROOM_SECONDS):
-            raise Overloaded("too many identities are being deployed at the moment; try again later")
-        try:
+        with self._entered(self._line, 0), self._entered(self._room, _ROOM_SECONDS):
             self._submit(factory, plan)
             return self._await(plan.identity)
+
+    @staticmethod
+    @contextmanager
+    def _entered(room: threading.BoundedSemaphore, seconds: float) -> Iterator[None]:
+        if not room.acquire(timeout=seconds):
+            raise Overloaded("too many identities are being deployed at the moment; try again later")
+        try:
+            yield
         finally:
-            self._room.release()
+            room.release()
 
     def _submit(self, factory: Address, plan: Deployment) -> None:
         if self._is_there(plan.identity):

@@ -1,8 +1,8 @@
-"""The thread that looks after what was sent, in one process at a time."""
+"""The threads that look after what was sent, each in one process at a time."""
 
 import logging
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 from relay.chain.errors import ChainError
 from relay.store.errors import StoreError
@@ -14,13 +14,13 @@ _LONGEST_PAUSE_SECONDS = 30.0
 
 
 class Keeper(threading.Thread):
-    """Takes turns with the keepers of other processes and, while it has the turn, does its rounds."""
+    """Takes turns with the same keepers of other processes and, while it has the turn, does its rounds."""
 
-    def __init__(self, turn: Turn, rounds: Sequence[Callable[[], bool]], seconds: float) -> None:
-        """Prepare; ``rounds`` say whether there is more to do at once, else they are done every ``seconds``."""
-        super().__init__(name="keeper", daemon=True)
+    def __init__(self, name: str, turn: Turn, tend: Callable[[], bool], seconds: float) -> None:
+        """Prepare; ``tend`` says whether there is more to do at once, else it is called every ``seconds``."""
+        super().__init__(name=name, daemon=True)
+        self.tend = tend
         self._turn = turn
-        self._rounds = rounds
         self._seconds = seconds
         self._stopping = threading.Event()
 
@@ -29,7 +29,7 @@ class Keeper(threading.Thread):
         pause = self._seconds
         while not self._stopping.is_set():
             try:
-                while self._turn.is_ours() and self.round() and not self._stopping.is_set():
+                while self._turn.is_ours() and self.tend() and not self._stopping.is_set():
                     pass
             except (ChainError, StoreError) as error:
                 pause = min(pause * 2, _LONGEST_PAUSE_SECONDS)
@@ -42,11 +42,6 @@ class Keeper(threading.Thread):
                 pause = self._seconds
             self._stopping.wait(pause)
         self._turn.release()
-
-    def round(self) -> bool:
-        """Do every round once; return whether one of them has more to do."""
-        results = [each() for each in self._rounds]
-        return any(results)
 
     def stop(self) -> None:
         """End the thread, if it was started, after what it is doing."""

@@ -10,18 +10,22 @@ from relay.delegate.errors import CapReached, Refused, UnknownIdentity
 from relay.delegate.fees import FeeOffer
 from relay.delegate.signer import Signer
 from relay.delegate.simulation import Simulation
-from relay.store.sending import SendingTransaction
+from relay.store.sending_writing import SendingTransaction
 from relay.store.sent import META, NewTransaction, Repeated
 
 DAY = 86_400
 
+_SECONDS_TO_A_BLOCK = 10
+"""What expires sooner would most likely be executed too late, and its gas be lost."""
+
 
 @dataclass(frozen=True, slots=True)
 class GasCaps:
-    """Gas: what one meta-transaction may use, and what those of one identity may lose in a day (UTC)."""
+    """Gas: what one meta-transaction may use, and what those of one identity may lose or use in a day (UTC)."""
 
     limit: int = 1_000_000
     lost_in_a_day: int = 50_000_000
+    used_in_a_day: int = 100_000_000
 
 
 class MetaTransactions:
@@ -91,12 +95,16 @@ class MetaTransactions:
 
         def check(transaction: SendingTransaction, _: NewTransaction) -> None:
             now = self._clock()
-            at_stake = transaction.gas_at_stake(meta.identity, now - now % DAY)
-            if at_stake + found.gas_limit > self._caps.lost_in_a_day:
-                raise CapReached(
-                    f"meta-transactions of {to_checksum(meta.identity)} have lost {at_stake} gas today, or may "
-                    f"lose it yet; with {found.gas_limit} more that is above the cap of {self._caps.lost_in_a_day}"
-                )
+            lost, used = transaction.gas_of(meta.identity, now - now % DAY)
+            for gas, cap, word in (
+                (lost, self._caps.lost_in_a_day, "lose"),
+                (used, self._caps.used_in_a_day, "use"),
+            ):
+                if gas + found.gas_limit > cap:
+                    raise CapReached(
+                        f"the meta-transactions of {to_checksum(meta.identity)} may {word} {cap} gas in a day; "
+                        f"with those on their way it is {gas} today, and this one may need {found.gas_limit}"
+                    )
 
         try:
             return self._signer.submit(new, check, found.events)
@@ -113,8 +121,11 @@ class MetaTransactions:
             )
         if meta.version != VERSION:
             raise Refused(f"the version of the meta-transaction is {meta.version}, expected {VERSION}")
-        if meta.time_limit and meta.time_limit < self._clock():
-            raise Refused(f"the time limit of the meta-transaction, {meta.time_limit}, has passed")
+        if meta.time_limit and meta.time_limit < self._clock() + _SECONDS_TO_A_BLOCK:
+            raise Refused(
+                f"the time limit of the meta-transaction, {meta.time_limit}, has passed, or will before it can "
+                "come into a block"
+            )
 
     def _require_nonce(self, meta: MetaTransaction) -> None:
         if meta.is_ordered:
@@ -149,15 +160,15 @@ def next_nonce(signer: Signer, identity: Address) -> int:
         ChainError, StoreError: if node or database fail.
 
     """
-    # In this order: what leaves the list meanwhile has come into a block, which the contract then tells.
-    waiting = [one.meta_nonce for one in signer.store.waiting_for(identity) if one.meta_nonce is not None]
+    # In this order: what waits no more meanwhile has come into a block, which the contract then tells.
+    waiting = signer.store.last_meta_nonce(identity)
     try:
         last = read_view("lastNonce", signer.node.views(identity, [call_view("lastNonce")])[0])
     except NodeRefused:
         last = None
     if not isinstance(last, int):
         raise UnknownIdentity(_unknown(identity))
-    return max([last, *waiting]) + 1
+    return max(last, waiting) + 1
 
 
 def _unknown(identity: Address) -> str:

@@ -19,7 +19,9 @@ MOST_OF_SENDER = 64
 
 _AT_ONCE = 500
 _LONGEST_PAUSE_SECONDS = 300
+_LONGEST_LOOK_SECONDS = 30
 _KEPT_SECONDS = 7 * 86_400
+_PRUNE_SECONDS = 3600
 
 
 class RememberingRelaying:
@@ -85,11 +87,11 @@ class RelayedUpkeep:
 
         """
         now = self._clock()
+        if now - self._pruned_at >= _PRUNE_SECONDS:
+            self._pruned_at = now
+            self._store.prune(now - _KEPT_SECONDS)
         due = self._store.due(now, _AT_ONCE)
         if not due:
-            if now - self._pruned_at >= 3600:
-                self._pruned_at = now
-                self._store.prune(now - _KEPT_SECONDS)
             return False
         senders = sorted({one.sender for one in due})
         used = dict(zip(senders, self._node.nonces(senders), strict=True))
@@ -132,7 +134,11 @@ class RelayedUpkeep:
                 is_held = True
             except NodeRefused as refusal:
                 logger.info("the node does not take back transaction 0x%s: %s", one.hash.hex(), refusal.message)
-        pause = 1 if is_held else min(2**one.tries, _LONGEST_PAUSE_SECONDS)
+        if is_held:
+            # Thousands that wait for days are not looked at every second.
+            pause = min(1 + max(0, now - one.received_at) // 20, _LONGEST_LOOK_SECONDS)
+        else:
+            pause = min(2**one.tries, _LONGEST_PAUSE_SECONDS)
         self._store.waits(one, is_held=is_held, due_at=now + pause)
 
 

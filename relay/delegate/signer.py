@@ -14,7 +14,8 @@ from relay.chain.signing import Call, Fee, SigningKey
 from relay.delegate.errors import Overloaded
 from relay.delegate.pricing import Pricing
 from relay.model import Event
-from relay.store.sending import Sendings, SendingTransaction
+from relay.store.sending import Sendings
+from relay.store.sending_writing import SendingTransaction
 from relay.store.sent import Attempt, NewTransaction, SentTransaction
 
 logger = logging.getLogger(__name__)
@@ -69,15 +70,23 @@ class Signer:
         market = self.node.market()
         fee = self.pricing.suggest(market)
         cost = new.value + new.gas_limit * fee.max_fee
-        if self.node.balance(self.address) < cost:
-            logger.error("the relay's account lacks ether for a transaction that may cost %d wei", cost)
-            raise Overloaded("the relay's account has not enough ether to pay for the transaction")
+        balance = self.node.balance(self.address, "latest")
         now, at_block = self.clock(), self.node.head_number()
         new = replace(new, cost=cost)
         with self.store.writing() as transaction:
             slot = transaction.lock()
             if slot.next_nonce - slot.used_nonce >= self.limits.waiting:
                 raise Overloaded("too many transactions wait to be sent; try again later")
+            promised = transaction.promised()
+            if balance < promised + cost:
+                logger.error(
+                    "the relay's account has %d wei, too little for a transaction that may cost %d beside those "
+                    "on their way, which may cost %d",
+                    balance,
+                    cost,
+                    promised,
+                )
+                raise Overloaded("the relay's account has not enough ether to pay for the transaction")
             check(transaction, new)
             has_room = slot.next_nonce < slot.used_nonce + self.limits.in_flight
             identifier = transaction.add(new, slot.next_nonce, now, is_held=has_room)

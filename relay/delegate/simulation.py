@@ -7,18 +7,25 @@ inside of it, would revert; the events are then those that can be read off the c
 
 import logging
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from relay.addresses import Address, to_checksum
 from relay.chain import events
 from relay.chain.errors import ChainError, NodeMisbehaved, NodeRefused
-from relay.chain.identity import MetaTransaction, execution_status, fee_paid
+from relay.chain.identity import (
+    MetaTransaction,
+    debt_call,
+    execution_status,
+    fee_paid,
+    fee_recipient,
+    read_debt,
+)
 from relay.chain.sending import Execution, RawLog, Sending, Unsupported, revert_reason
 from relay.chain.signing import Call
 from relay.chain.wire import Log
 from relay.delegate.calldata import read_events
 from relay.delegate.errors import Refused, UnknownIdentity
-from relay.model import Event, EventType
+from relay.model import Event
 from relay.store.sending import Sendings
 
 logger = logging.getLogger(__name__)
@@ -26,8 +33,12 @@ logger = logging.getLogger(__name__)
 MOST_BEFORE = 20
 """So many waiting transactions of an identity are executed before the one in question: blocks have a gas limit."""
 
+MOST_EXPECTED_GAS = 3_000_000
+"""A user's transaction that uses more is passed on without a look at what it will leave: nobody pays for that."""
+
 _CALL = 0
 _SPARE_GAS = 50_000
+_VIEW_GAS = 100_000
 _MOST_DEBT = 2**64 - 1
 """What can be moved at once in a currency network, and so be claimed."""
 
@@ -59,8 +70,10 @@ class Simulation:
         """
         execution = Call(meta.identity, meta.execution(), 0, gas_limit)
         before = self._before(meta.identity, delegate)
+        # What the debt was and is: an identity may be a contract of anybody's, and its own logs may lie.
+        debt = (delegate, _debt(meta, delegate))
         try:
-            *_, found = self._node.simulate([*before, (delegate, execution)])
+            *_, old, found, new = self._node.simulate([*before, debt, (delegate, execution), debt])
         except Unsupported:
             return self._execute_blindly(meta, delegate, execution)
         except NodeRefused as refusal:
@@ -74,14 +87,13 @@ class Simulation:
             raise Refused(
                 f"the call of the meta-transaction would fail: {self._inner_reason(meta, before, gas_limit)}"
             )
-        left = network_events(found.logs)
-        if meta.has_fee and not _is_booked(meta, fee_paid(found.logs, meta, delegate), left):
+        if meta.has_fee and not _is_booked(meta, fee_paid(found.logs, meta, delegate), old, new):
             raise Refused(
                 "the fee of the meta-transaction cannot be booked as a debt in "
                 f"{to_checksum(meta.currency_network_of_fees)}"
             )
         needed = self._gas_needed(meta, meta_hash, delegate, found.gas_used, before, gas_limit)
-        return Expected(needed, left)
+        return Expected(needed, network_events(found.logs))
 
     def _gas_needed(
         self,
@@ -103,6 +115,7 @@ class Simulation:
 
     def expect(self, sender: Address, call: Call) -> tuple[Event, ...]:
         """Return the events that a user's transaction would leave; none if that cannot be told."""
+        call = replace(call, gas=min(call.gas, MOST_EXPECTED_GAS))
         try:
             (found,) = self._node.simulate([(sender, call)])
         except Unsupported:
@@ -123,7 +136,7 @@ class Simulation:
 
     def _before(self, identity: Address, delegate: Address) -> list[tuple[Address, Call]]:
         """Return the executions on their way, some of which the pending state has: those then change nothing."""
-        waiting = [] if self._store is None else self._store.waiting_for(identity)[-MOST_BEFORE:]
+        waiting = [] if self._store is None else self._store.waiting_for(identity, MOST_BEFORE)
         return [(delegate, Call(one.recipient, one.data, 0, one.gas_limit)) for one in waiting]
 
     def _inner_reason(self, meta: MetaTransaction, before: Sequence[tuple[Address, Call]], gas_limit: int) -> str:
@@ -180,20 +193,23 @@ def network_events(logs: Sequence[RawLog]) -> tuple[Event, ...]:
     return tuple(found)
 
 
-def _is_booked(meta: MetaTransaction, fee: int | None, left: Sequence[Event]) -> bool:
-    """Return whether a fee becomes a debt that can be claimed.
+def _debt(meta: MetaTransaction, delegate: Address) -> Call:
+    """Return the question what an identity owes, in the network of its fees, to who gets them."""
+    return Call(
+        meta.currency_network_of_fees, debt_call(meta.identity, fee_recipient(meta, delegate)), 0, _VIEW_GAS
+    )
 
-    The contract takes fees of 256 bits, and one of 2^255 and more for a debt of the other side.
+
+def _is_booked(meta: MetaTransaction, fee: int | None, old: Execution, new: Execution) -> bool:
+    """Return whether a fee is as high as was signed, and became a debt that can be claimed.
+
+    The contract takes fees of 256 bits, and one of 2^255 and more for a debt of the other side. ``old`` and
+    ``new`` tell the debt before and after; what the gas adds to the base fee only the contract knows.
     """
-    if fee is None or fee > _MOST_DEBT:
+    before, after = read_debt(old.returned), read_debt(new.returned)
+    if fee is None or before is None or after is None or not (old.succeeded and new.succeeded):
         return False
-    debts = [
-        event.value
-        for event in left
-        if event.type is EventType.DEBT_UPDATE
-        and (event.network, event.sender) == (meta.currency_network_of_fees, meta.identity)
-    ]
-    return bool(debts) and debts[-1] is not None and debts[-1] <= _MOST_DEBT
+    return meta.base_fee <= fee <= after - before and after <= _MOST_DEBT
 
 
 def _words(found: Execution, gas_limit: int) -> str:

@@ -56,10 +56,11 @@ class Statuses:
         if self._node.known([transaction_hash])[0]:
             return Fate(Status.PENDING, transaction_hash)
         relayed = None if self._relayed is None else self._relayed.find(transaction_hash)
-        if relayed is None or relayed.state == "mined":
+        if relayed is None or (relayed.state == "mined" and relayed.is_settled):
             return Fate(Status.NOT_FOUND)
-        if relayed.state == "open":
-            return Fate(Status.PENDING, transaction_hash)  # the node lost it, and gets it again
+        if relayed.state in ("open", "mined"):
+            # The node lost it, or the chain undid its block: it is sent again.
+            return Fate(Status.PENDING, transaction_hash)
         return Fate(Status.NOT_FOUND, reason=relayed.state)
 
     def of_meta_transaction(self, identity: Address, meta_hash: bytes) -> Fate:

@@ -266,8 +266,8 @@ class DelegateSettings:
     """[delegate]: gas prices in wei.
 
     No more than ``max_in_flight`` transactions are in the node's hands and ``max_waiting`` on their way in all;
-    one that blocks pass over for ``replace_after_seconds`` is replaced. ``max_lost_gas_per_day`` is an identity's,
-    ``max_identities_per_day`` counts for all users together, days by UTC.
+    one that blocks pass over for ``replace_after_seconds`` is replaced. ``max_lost_gas_per_day`` and
+    ``max_gas_per_day`` are an identity's, ``max_identities_per_day`` counts for all users together, days by UTC.
     """
 
     enable: bool = key(Switch(), False, implied=True)
@@ -278,8 +278,9 @@ class DelegateSettings:
     min_gas_price: int | None = key(WholeNumber(), None)
     max_gas_price: int | None = key(WholeNumber(), None)
     max_identities_per_day: int = key(WholeNumber(1, 2**62), 1000)
-    max_gas_limit: int = key(WholeNumber(1), 1_000_000)
+    max_gas_limit: int = key(WholeNumber(1, 2**31), 1_000_000)
     max_lost_gas_per_day: int = key(WholeNumber(1, 2**62), 50_000_000)
+    max_gas_per_day: int = key(WholeNumber(1, 2**62), 100_000_000)
     max_in_flight: int = key(WholeNumber(1, 10_000), 64)
     max_waiting: int = key(WholeNumber(1, 1_000_000), 2000)
     replace_after_seconds: int = key(WholeNumber(1, 86_400), 30)

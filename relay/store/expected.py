@@ -13,8 +13,17 @@ Owner = Literal["relayed_hash", "transaction_id"]
 """The column that says whose events they are: a user's transaction or one of the relay's own."""
 
 
+MOST_EVENTS = 200
+"""Of one transaction: a transfer by fifty mediators leaves half as many."""
+
+
 def add_expected(cursor: Cursor, owner: Owner, key: object, events: Sequence[Event], now: int) -> None:
-    """Note the events that a transaction is expected to leave."""
+    """Note the events that a transaction is expected to leave in networks that are served, up to a number."""
+    # Contracts of anybody's can leave thousands, and hundreds of transactions of theirs may wait.
+    networks = list({event.network for event in events})
+    cursor.execute("SELECT address FROM networks WHERE is_served AND address = ANY(%s)", (networks,))
+    served = {row[0] for row in cursor.fetchall()}
+    events = [event for event in events if event.network in served][:MOST_EVENTS]
     execute_values(
         cursor,
         f"INSERT INTO expected_events ({owner}, position, expected_at, network, type, sender, receiver, value, "

@@ -9,7 +9,15 @@ from relay.store.connection import Connection, Cursor, Pool, connect, translated
 from relay.store.errors import StoreError
 
 CHANNEL_LOCK = 0x7452_0020
-"""Key of the advisory lock of the one process that looks after what was sent."""
+"""Key of the advisory lock of the one process that looks after users' transactions."""
+
+
+def signer_lock(signer_id: int) -> int:
+    """Return the key of the lock of the one process that looks after what a signer sent.
+
+    Not every process needs to have the signer's key: one without it must not keep the turn from those that do.
+    """
+    return (CHANNEL_LOCK << 31) + signer_id
 
 
 class WritingPool(Pool):

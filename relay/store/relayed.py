@@ -23,9 +23,10 @@ class RelayedTransaction:
     block_number: int | None
     block_hash: bytes | None
     tries: int
+    is_settled: bool
 
 
-_COLUMNS = "hash, raw, sender, nonce, received_at, state, is_held, block_number, block_hash, tries"
+_COLUMNS = "hash, raw, sender, nonce, received_at, state, is_held, block_number, block_hash, tries, is_settled"
 
 
 class RelayedTransactions:
@@ -51,8 +52,9 @@ class RelayedTransactions:
                 "INSERT INTO relayed_transactions (hash, raw, sender, nonce, received_at, is_held, due_at) "
                 "SELECT %(hash)s, %(raw)s, %(sender)s, %(nonce)s, %(now)s, true, %(now)s WHERE (SELECT count(*) "
                 "FROM relayed_transactions WHERE sender = %(sender)s AND NOT is_settled) < %(most)s "
-                "ON CONFLICT (hash) DO UPDATE SET state = 'open', is_held = true, is_settled = false, "
-                "due_at = excluded.due_at WHERE relayed_transactions.state = 'dropped' RETURNING xmax = 0",
+                "ON CONFLICT (hash) DO UPDATE SET state = 'open', is_held = true, is_settled = false, tries = 0, "
+                "raw = excluded.raw, received_at = excluded.received_at, due_at = excluded.due_at "
+                "WHERE relayed_transactions.state IN ('dropped', 'replaced') RETURNING xmax = 0",
                 {
                     "hash": transaction[0],
                     "raw": transaction[1],

@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import psycopg2
 import pytest
 from eth_account import Account
 from eth_account.signers.local import LocalAccount
@@ -171,6 +172,10 @@ def test_a_transaction_that_the_node_no_longer_takes_is_given_up_in_the_end(
         # Who sends it again may.
         world.anvil.rpc("anvil_setBalance", ada.address, hex(10**18))
         assert relay.tell("relay", rawTransaction=signed(world, ada)) == transaction
+        # And it is remembered anew.
+        world.anvil.rpc("anvil_dropTransaction", transaction)
+        clock.now += 1800
+        relay.tend()
     assert status(relay, transaction)["status"] == "success"
 
 
@@ -185,6 +190,7 @@ def test_what_a_reorg_undoes_is_sent_again(
     world.anvil.rpc("anvil_rollback", 1)
     assert world.w3.eth.get_block("latest")["hash"] == head["parentHash"]
     assert world.w3.eth.get_transaction_count(ada.address) == 0
+    assert status(relay, transaction)["status"] == "pending", "it is sent again in a moment"
     clock.now += 10
     relay.tend()
     relay.tend()
@@ -211,3 +217,21 @@ def test_an_unknown_transaction_is_not_found(relay: Delegating) -> None:
 def test_without_an_account_nothing_is_sent_and_nothing_offered(relay: Delegating) -> None:
     assert relay.client.get("/api/v1/factories").status_code == 404
     assert relay.post("request-ether", {"address": relay.account.address})[0] == 404
+
+
+def test_what_is_old_is_forgotten_also_while_there_is_always_something_to_do(
+    relay: Delegating, ada: LocalAccount, world: World, clock: Clock, database_url: str
+) -> None:
+    relay.tell("relay", rawTransaction=signed(world, ada))
+    for _ in range(13):
+        world.anvil.mine()
+    clock.now += 2
+    relay.tend()
+    clock.now += 8 * 86_400
+    with no_blocks(world):
+        relay.tell("relay", rawTransaction=signed(world, ada, 1))
+        relay.tend()
+        with psycopg2.connect(database_url) as connection, connection.cursor() as cursor:
+            cursor.execute("SELECT count(*) FROM relayed_transactions")
+            assert cursor.fetchone() == (1,)
+        connection.close()

@@ -3,7 +3,7 @@
 import os
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import replace
@@ -37,10 +37,25 @@ def world(chain: Anvil, web3: Web3) -> World:
     return deploy_identity_world(chain, web3)
 
 
+class Clock:
+    """The time in Unix seconds, as we say."""
+
+    def __init__(self) -> None:
+        self.now = int(time.time())
+
+    def __call__(self) -> int:
+        return self.now
+
+
 @pytest.fixture
-def relay(world: World, database_url: str, tmp_path: Path) -> Iterator[Delegating]:
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def relay(world: World, database_url: str, tmp_path: Path, clock: Clock) -> Iterator[Delegating]:
     """A relay whose keeper does nothing by itself, its clock ours."""
-    with serving(world, database_url, tmp_path) as served:
+    with serving(world, database_url, tmp_path, clock=clock) as served:
         yield served
 
 
@@ -219,7 +234,7 @@ def test_what_a_reorg_undoes_comes_into_a_block_again(relay: Delegating, world: 
 
 
 def test_a_transaction_that_the_node_never_takes_does_not_block_the_others(
-    relay: Delegating, world: World
+    relay: Delegating, world: World, clock: Clock
 ) -> None:
     assert relay.outgoing.faucet is not None
     signer = relay.outgoing.faucet._signer
@@ -236,6 +251,10 @@ def test_a_transaction_that_the_node_never_takes_does_not_block_the_others(
                 (raw, wrong, bytes.fromhex(transaction[2:])),
             )
         for _ in range(8):
+            relay.tend()
+        assert sorted(waiting(relay)) == [1], "nodes that are busy refuse as well"
+        clock.now += 61
+        for _ in range(2):
             relay.tend()
         assert sorted(waiting(relay)) == [0, 1]
     relay.tend()
@@ -295,7 +314,7 @@ def test_two_processes_with_one_key_never_take_the_same_nonce(
 
 
 @contextmanager
-def beside(relay: Delegating, url: str, folder: Path) -> Iterator[Delegating]:
+def beside(relay: Delegating, url: str, folder: Path, clock: Callable[[], int] = app.now) -> Iterator[Delegating]:
     """A second relay's sending parts over the same database, chain and key."""
     faucet = {"enable": True, "amount": GIFT, "enough": GIFT, "per_address_and_day": 10**18, "per_day": 10**21}
     settings = build(
@@ -308,7 +327,7 @@ def beside(relay: Delegating, url: str, folder: Path) -> Iterator[Delegating]:
         None,
     )
     node = Node(relay.world.anvil.url, timeout=60)
-    outgoing = build_outgoing(settings, node, CHAIN_ID, app.load_account(settings, CHAIN_ID), Pool(url), app.now)
+    outgoing = build_outgoing(settings, node, CHAIN_ID, app.load_account(settings, CHAIN_ID), Pool(url), clock)
     usual = services(faucet=outgoing.faucet, statuses=outgoing.statuses)
     flask = create_app(usual, max_body_bytes=2**17)
     yield replace(relay, outgoing=outgoing, app=flask)

@@ -25,7 +25,7 @@ from relay.chain.network import read_network
 from relay.chain.node import Node
 from relay.devnet.anvil import CHAIN_ID, Anvil
 from relay.index.indexer import Indexer, Options
-from relay.outgoing import Outgoing, build_outgoing
+from relay.outgoing import Outgoing, OutgoingNode, build_outgoing
 from relay.settings import build
 from relay.store.connection import Pool
 from relay.store.history_reading import HistoryReader
@@ -83,8 +83,8 @@ class Delegating:
         return self.app.test_client()
 
     def tend(self) -> bool:
-        assert self.outgoing.keeper is not None
-        return self.outgoing.keeper.round()
+        moved = [keeper.tend() for keeper in self.outgoing.keepers]
+        return any(moved)
 
     def ask(self, path: str) -> Any:
         answer = self.client.get(f"/api/v1/{path}")
@@ -186,9 +186,13 @@ def delegating(
     start: bool = True,
     key: str | None = None,
     clock: Callable[[], int] = app.now,
+    through: Callable[[Node], OutgoingNode] = lambda node: node,
     **sections: Any,
 ) -> Iterator[Delegating]:
-    """Serve with a new, rich account; ``sections`` are those of the settings, beside what is needed anyway."""
+    """Serve with a new, rich account; ``sections`` are those of the settings, beside what is needed anyway.
+
+    ``through`` may stand between the node and what sends.
+    """
     migrate(database_url)
     account: LocalAccount = Account.create() if key is None else Account.from_key(key)
     world.anvil.rpc("anvil_setBalance", account.address, hex(10**21))
@@ -231,7 +235,7 @@ def delegating(
         follower.catch_up()
 
     update()
-    outgoing = build_outgoing(settings, node, CHAIN_ID, app.load_account(settings, CHAIN_ID), pool, clock)
+    outgoing = build_outgoing(settings, through(node), CHAIN_ID, app.load_account(settings, CHAIN_ID), pool, clock)
     services = Services(
         networks=networks,
         events=EventReader(pool),
