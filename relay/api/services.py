@@ -7,6 +7,7 @@ from typing import Protocol
 from graph.transfer import Transfer
 from graph.trustline import Trustline
 from relay.addresses import Address
+from relay.contracts import ContractKind, IdentityEvent
 from relay.delegate.faucet import Faucet
 from relay.delegate.identities import Identities
 from relay.delegate.metatransactions import MetaTransactions
@@ -15,6 +16,7 @@ from relay.drawing import Sketch
 from relay.messaging.mailbox import Mailboxes
 from relay.model import Block, Event, EventType, NetworkInfo
 from relay.push.tokens import Devices
+from relay.store.contract_reading import ContractFilter, UserEvent
 from relay.store.history_reading import StoredDebt, StoredTransfer, Window
 from relay.store.reading import EventFilter
 from relay.sync.networks import Networks
@@ -34,6 +36,25 @@ class ExpectedSource(Protocol):
         self, types: Sequence[EventType], network: Address | None = None, user: Address | None = None
     ) -> list[Event]:
         """Return the matching events, oldest first; raises StoreError."""
+
+
+class ContractEvents(Protocol):
+    """Lists what is stored of other contracts; `relay.store.contract_reading.ContractReader` does.
+
+    All raise StoreError.
+    """
+
+    def addresses(self, kinds: Sequence[ContractKind]) -> list[Address]:
+        """Return the contracts of these kinds that are served."""
+
+    def require(self, contract: Address, kinds: Sequence[ContractKind]) -> None:
+        """Raise UnknownContract unless one of these kinds is served at an address."""
+
+    def events(self, wanted: ContractFilter) -> list[UserEvent]:
+        """Return the matching events in the order of the chain; raises UnknownContract."""
+
+    def fees_of(self, transaction_hash: bytes) -> list[IdentityEvent]:
+        """Return the fees that identities booked in a transaction."""
 
 
 class Histories(Protocol):
@@ -133,6 +154,8 @@ class Services:
         messaging: takes messages; None where messaging is switched off.
         devices: registers devices for push notifications; None where these are switched off.
         client_header: the header in which a reverse proxy names the client, empty for none.
+        contracts: what is stored of tokens, exchanges and identities; None where only networks are served.
+        token_balance: what a token's contract (the first argument) says a user has; raises ChainError.
 
     """
 
@@ -156,3 +179,5 @@ class Services:
     messaging: Mailboxes | None = None
     devices: Devices | None = None
     client_header: str = ""
+    contracts: ContractEvents | None = None
+    token_balance: Callable[[Address, Address], int] | None = None
