@@ -168,16 +168,6 @@ class Sending:
                 raise Unsupported from refusal
             raise
 
-    def has_log(self, address: Address, topics: Sequence[bytes]) -> list[RawLog]:
-        """Return the logs of a contract with these topics in all of the chain; nodes may refuse that."""
-        criteria = {
-            "address": _hex(address),
-            "fromBlock": "0x0",
-            "toBlock": "latest",
-            "topics": [_hex(topic) for topic in topics],
-        }
-        return self._node.ask("eth_getLogs", [criteria], lambda value: [_log(entry) for entry in value])
-
     def _view(self, to: Address, data: bytes) -> bytes | None:
         try:
             return self._node.ask("eth_call", [{"to": _hex(to), "data": _hex(data)}, "latest"], wire.octets)
