@@ -136,14 +136,15 @@ class ContractLife:
     def execute(self) -> MetaTransaction:
         """Have an identity's meta-transaction executed: free or for a fee, with a call that succeeds or fails."""
         wallet = self.random.choice(self.wallets)
-        name, arguments = self.random.choice(
-            (("approve", (self.people[0], 5)), ("transfer", (self.people[0], NEVER)))
+        does_fail = self.random.random() < 0.4
+        called = self.ether if does_fail else self.token
+        data = (
+            called.encode_abi("withdraw", [1]) if does_fail else called.encode_abi("approve", [self.people[0], 5])
         )
-        data = self.token.encode_abi(name, args=list(arguments))
         fee: dict[str, Any] = {}
         if self.random.random() < 0.5:
             fee = {"base_fee": 3, "currency_network_of_fees": parse_address(self.network.address)}
-        meta = wallet.meta(self.token.address, data, **fee)
+        meta = wallet.meta(called.address, data, **fee)
         self.send_raw(to_checksum(meta.identity), "0x" + meta.execution().hex(), self.people[0])
         return meta
 
