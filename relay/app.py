@@ -27,6 +27,7 @@ from relay.index.finality import FinalityRule
 from relay.index.indexer import Indexer, Options
 from relay.index.service import LONGEST_RETRY_SECONDS, IndexService
 from relay.index.verify import Contents, Difference, Verifier
+from relay.index.verify_contracts import ContractDifference, ContractVerifier
 from relay.index.wanted import WantedNetworks
 from relay.live import build_live, push_fault
 from relay.model import NetworkInfo
@@ -235,8 +236,19 @@ def compare(node: Nodes, contents: Contents, progress: Callable[[int], None]) ->
     return Verifier(node, progress).differences(contents)
 
 
-def repair(settings: Settings, node: Nodes, network_ids: Sequence[int]) -> None:
-    """Have the events of networks read anew: by the index that is running, or here where none is.
+def compare_contracts(settings: Settings, node: Nodes, contents: Contents) -> Iterator[Difference]:
+    """Yield which events of tokens, exchanges and identities differ from the chain's logs.
+
+    Raises:
+        ChainError, StoreError, IndexFault: if node or database fail, or change meanwhile.
+
+    """
+    with closing(Pool(settings.database.url, size=1)) as pool:
+        yield from ContractVerifier(node, ContractReader(pool)).differences(contents.block)
+
+
+def repair(settings: Settings, node: Nodes, differences: Sequence[Difference]) -> None:
+    """Have the events of what differs read anew: by the index that is running, or here where none is.
 
     Raises:
         Unavailable: if the index that is running does not get to it in time.
@@ -246,7 +258,11 @@ def repair(settings: Settings, node: Nodes, network_ids: Sequence[int]) -> None:
     writer = Writer(settings.database.url)
     try:
         with writer.transaction() as transaction:
-            transaction.set_repair_wanted(network_ids, wanted=True)
+            broken = {kind: set[int]() for kind in (Difference, ContractDifference)}
+            for difference in differences:
+                broken[type(difference)].add(difference.network_id)
+            transaction.set_repair_wanted(broken[Difference], wanted=True)
+            transaction.set_contract_repair_wanted(broken[ContractDifference], wanted=True)
         for _ in range(_REPAIR_SECONDS):
             if writer.try_lock():
                 addresses = find_addresses(settings)
@@ -254,7 +270,9 @@ def repair(settings: Settings, node: Nodes, network_ids: Sequence[int]) -> None:
                 _indexer(settings, node, writer, addresses.networks, contracts).repair()
                 return
             with writer.transaction() as transaction:
-                if not any(network.repair_wanted for network in transaction.networks()):
+                waiting = [network.repair_wanted for network in transaction.networks()]
+                waiting += [contract.repair_wanted for contract in transaction.contracts()]
+                if not any(waiting):
                     return
             time.sleep(1)
     finally:

@@ -5,9 +5,11 @@ from dataclasses import dataclass
 
 from relay.addresses import Address
 from relay.contracts import (
+    ContractEvent,
     ContractKind,
     ExchangeEvent,
     ExchangeEventType,
+    FollowedContract,
     IdentityEvent,
     IdentityEventType,
     Origin,
@@ -15,6 +17,7 @@ from relay.contracts import (
     TokenEventType,
 )
 from relay.store.connection import Cursor, Pool, Row
+from relay.store.contract_writing import FOLLOWED_CONTRACT_COLUMNS, followed_contract_from
 
 UserEvent = TokenEvent | ExchangeEvent
 """An event that users take part in."""
@@ -83,7 +86,7 @@ class ContractReader:
         """Return the fees that identities booked in a transaction, in the order of the chain."""
         with self._pool.snapshot() as cursor:
             cursor.execute(_FEES, {"hash": transaction_hash})
-            return [_fee_from(row) for row in cursor.fetchall()]
+            return [_identity_event(row) for row in cursor.fetchall()]
 
     def execution(self, identity: Address, meta_hash: bytes) -> tuple[bool, bytes] | None:
         """Return whether a meta-transaction succeeded, and the transaction that executed it; None if none did."""
@@ -92,12 +95,29 @@ class ContractReader:
             row = cursor.fetchone()
             return None if row is None else (row[0], row[1])
 
-    def knows_identities(self) -> bool:
-        """Say whether the executions of all blocks up to the cursor are stored."""
+    def followed(self) -> list[FollowedContract]:
+        """Return the contracts that are served, and all identities if they are."""
         with self._pool.snapshot() as cursor:
-            cursor.execute("SELECT EXISTS (SELECT FROM contracts WHERE kind = 'Identity' AND is_served)")
+            cursor.execute(f"SELECT {FOLLOWED_CONTRACT_COLUMNS} FROM contracts WHERE is_served ORDER BY id")
+            return [followed_contract_from(row) for row in cursor.fetchall()]
+
+    def stored(self, contract: FollowedContract, first: int, last: int) -> list[ContractEvent]:
+        """Return the events of a contract in an inclusive range of blocks, in the order of the chain."""
+        with self._pool.snapshot() as cursor:
+            if contract.address is None:
+                cursor.execute(_STORED.format(_IDENTITY_COLUMNS, "identity_events"), (contract.id, first, last))
+                return [_identity_event(row) for row in cursor.fetchall()]
+            (family,) = (family for family in _FAMILIES if contract.kind in family[0])
+            _, columns, table, _, make = family
+            cursor.execute(_STORED.format(columns, table), (contract.id, first, last))
+            return [make(row, contract.address) for row in cursor.fetchall()]
+
+    def block_hash(self, number: int) -> bytes | None:
+        """Return the hash of a stored block, None if it is not stored."""
+        with self._pool.snapshot() as cursor:
+            cursor.execute("SELECT hash FROM blocks WHERE number = %s", (number,))
             row = cursor.fetchone()
-            return bool(row and row[0])
+            return None if row is None else row[0]
 
 
 def added_events(cursor: Cursor, position: int, most: int) -> list[UserEvent]:
@@ -191,7 +211,11 @@ WHERE e.contract_id = ANY(%(contracts)s)
   AND EXISTS (SELECT FROM added a WHERE e.block_number BETWEEN a.first_block AND a.last_block)
 ORDER BY e.block_number, e.log_index LIMIT %(limit)s
 """
-_IDENTITY_COLUMNS = f"{_PLACE}, e.identity, e.value, e.recipient, e.currency_network"
+_IDENTITY_COLUMNS = f"{_PLACE}, e.identity, e.meta_hash, e.succeeded, e.value, e.recipient, e.currency_network"
+_STORED = """
+SELECT {} FROM {} e JOIN blocks b ON b.number = e.block_number
+WHERE e.contract_id = %s AND e.block_number BETWEEN %s AND %s ORDER BY e.block_number, e.log_index
+"""
 _FEES = f"""
 SELECT {_IDENTITY_COLUMNS} FROM identity_events e JOIN blocks b ON b.number = e.block_number
 WHERE e.type = 'FeePayment' AND substring(e.transaction_hash for 8) = substring(%(hash)s::bytea for 8)
@@ -219,12 +243,8 @@ def _exchange_event(row: Row, contract: Address) -> ExchangeEvent:
     return ExchangeEvent(_origin(row, contract), ExchangeEventType(row[7]), *row[8:18])
 
 
-def _fee_from(row: Row) -> IdentityEvent:
-    value, recipient, network = row[9:12]
-    origin = _origin(row, row[8])
-    return IdentityEvent(
-        origin, IdentityEventType.FEE_PAYMENT, value=value, recipient=recipient, currency_network=network
-    )
+def _identity_event(row: Row) -> IdentityEvent:
+    return IdentityEvent(_origin(row, row[8]), IdentityEventType(row[7]), *row[9:14])
 
 
 _FAMILIES = (

@@ -13,7 +13,7 @@ from relay.contracts import (
     Origin,
     TokenEvent,
 )
-from relay.store.connection import Cursor
+from relay.store.connection import Cursor, Row
 
 CONTRACT_EVENT_TABLES = ("exchange_events", "token_events", "identity_events")
 """The tables of events that this module fills."""
@@ -29,7 +29,7 @@ EXCHANGE_COLUMNS = (
 TOKEN_COLUMNS = f"{PLACE_COLUMNS}, sender, receiver, value"
 IDENTITY_COLUMNS = f"{PLACE_COLUMNS}, identity, meta_hash, succeeded, value, recipient, currency_network"
 
-_FOLLOWED_COLUMNS = "id, kind, address, first_block, is_wanted, synced_to, repair_wanted"
+FOLLOWED_CONTRACT_COLUMNS = "id, kind, address, first_block, is_wanted, synced_to, repair_wanted"
 _COLUMNS = {
     "exchange_events": EXCHANGE_COLUMNS,
     "token_events": TOKEN_COLUMNS,
@@ -50,6 +50,11 @@ IS_IN_CONTRACT_EVENT = " OR ".join(
 """Whether block ``b`` holds an event of these tables; a look into an index for each contract."""
 
 
+def followed_contract_from(row: Row) -> FollowedContract:
+    """Read a row of FOLLOWED_CONTRACT_COLUMNS."""
+    return FollowedContract(row[0], ContractKind(row[1]), *row[2:])
+
+
 class ContractWriting:
     """The part of a write transaction that keeps other contracts than currency networks."""
 
@@ -57,8 +62,8 @@ class ContractWriting:
 
     def contracts(self) -> list[FollowedContract]:
         """Return all contracts the database knows, wanted or not."""
-        self._cursor.execute(f"SELECT {_FOLLOWED_COLUMNS} FROM contracts ORDER BY id")
-        return [FollowedContract(row[0], ContractKind(row[1]), *row[2:]) for row in self._cursor.fetchall()]
+        self._cursor.execute(f"SELECT {FOLLOWED_CONTRACT_COLUMNS} FROM contracts ORDER BY id")
+        return [followed_contract_from(row) for row in self._cursor.fetchall()]
 
     def add_contract(
         self, kind: ContractKind, address: Address | None, first_block: int, synced_to: int | None

@@ -20,8 +20,10 @@ from relay.contracts import (
 )
 from relay.devnet.anvil import Anvil
 from relay.devnet.postgres import create_database, drop_database
+from relay.index.verify_contracts import ContractVerifier
 from relay.store.connection import Pool
 from relay.store.contract_reading import TOKEN_KINDS, ContractFilter, ContractReader
+from relay.store.rows import CursorPosition
 from tests.support.contract_life import ContractLife, logged
 from tests.support.indexing import dump, make_indexer, open_writer, synchronise
 
@@ -313,3 +315,28 @@ def test_events_are_read_anew_when_that_is_ordered(
     writer.close()
     synchronise(node, second_url, life.networks, life.contracts)
     assert dump(database_url) == dump(second_url)
+
+
+def test_verification_names_every_event_that_is_not_the_chains_and_no_other(
+    node: Node, database_url: str, life: ContractLife
+) -> None:
+    synchronise(node, database_url, life.networks, life.contracts)
+    reader = ContractReader(Pool(database_url))
+    head = node.head()
+    block = CursorPosition(head.number, head.hash, head.timestamp)
+
+    def differences() -> list[str]:
+        return [str(difference) for difference in ContractVerifier(node, reader, 7).differences(block)]
+
+    assert differences() == []
+    token, fill, execution = (stored(database_url)[table][-1] for table in EVENTS)
+    with open_writer(database_url).transaction() as transaction:
+        where = "WHERE (block_number, log_index) = (%s, %s)"
+        transaction._cursor.execute(f"DELETE FROM token_events {where}", token[:2])
+        transaction._cursor.execute(f"UPDATE exchange_events SET maker_amount = 1 {where}", fill[:2])
+        transaction._cursor.execute(f"UPDATE identity_events SET log_index = 99 {where}", execution[:2])
+    found = differences()
+    assert len(found) == 4
+    for row in (token, fill, execution):
+        assert sum(f"log {row[1]} of block {row[0]}:" in line for line in found) == 1
+    assert sum("the chain nothing" in line for line in found) == 1
