@@ -144,6 +144,11 @@ def users_of(event: UserEvent) -> tuple[Address, ...]:
             return (event.maker,) if event.taker in {None, event.maker} else (event.maker, event.taker or b"")
 
 
+def events_query(wanted: ContractFilter, contract_ids: Collection[int]) -> tuple[str, dict[str, object]]:
+    """Return the query for the events of some tokens, and its parameters."""
+    return _query("token_events", _TOKEN_COLUMNS, _TOKEN_USERS, wanted, contract_ids)
+
+
 def _place(event: UserEvent) -> tuple[int, int]:
     return event.origin.block_number, event.origin.log_index
 

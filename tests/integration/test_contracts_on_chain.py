@@ -22,7 +22,7 @@ from relay.devnet.anvil import Anvil
 from relay.devnet.postgres import create_database, drop_database
 from relay.index.verify_contracts import ContractVerifier
 from relay.store.connection import Pool
-from relay.store.contract_reading import TOKEN_KINDS, ContractFilter, ContractReader
+from relay.store.contract_reading import TOKEN_KINDS, ContractFilter, ContractReader, events_query
 from relay.store.rows import CursorPosition
 from tests.support.contract_life import ContractLife, logged
 from tests.support.indexing import dump, make_indexer, open_writer, synchronise
@@ -340,3 +340,34 @@ def test_verification_names_every_event_that_is_not_the_chains_and_no_other(
     for row in (token, fill, execution):
         assert sum(f"log {row[1]} of block {row[0]}:" in line for line in found) == 1
     assert sum("the chain nothing" in line for line in found) == 1
+
+
+def test_the_events_of_a_user_among_those_of_many_are_found_by_an_index(
+    node: Node, database_url: str, life: ContractLife
+) -> None:
+    synchronise(node, database_url, life.networks, life.contracts)
+    writer = open_writer(database_url)
+    with writer.transaction(is_long=True) as transaction:
+        (contract,) = (one for one in transaction.contracts() if one.kind is ContractKind.TOKEN)
+        transaction._cursor.execute(
+            "INSERT INTO token_events SELECT %s, -n, 0, 'Transfer', ''::bytea, 0, "
+            "decode(md5((n %% 20000)::text) || '00000000', 'hex'), decode(md5(n::text) || '00000000', 'hex'), 1 "
+            "FROM generate_series(1, 100000) n",
+            (contract.id,),
+        )
+    writer.analyse()
+    writer.close()
+    user = parse_address(life.people[0])
+    pool = Pool(database_url)
+    for newest in (None, 20):
+        wanted = ContractFilter(TOKEN_KINDS, parse_address(life.token.address), user, newest=newest)
+        query, parameters = events_query(wanted, [contract.id])
+        with pool.snapshot() as cursor:
+            cursor.execute(f"EXPLAIN (ANALYZE, TIMING OFF, FORMAT TEXT) {query}", parameters)
+            plan = "\n".join(row[0] for row in cursor.fetchall())
+        assert "token_events_of_sender" in plan
+        assert "token_events_of_receiver" in plan
+        assert "Seq Scan on token_events" not in plan
+    newest_ones = ContractReader(pool).events(ContractFilter(TOKEN_KINDS, user=user, newest=5))
+    assert newest_ones == ContractReader(pool).events(ContractFilter(TOKEN_KINDS, user=user))[-5:]
+    pool.close()
