@@ -34,6 +34,7 @@ from relay.model import NetworkInfo
 from relay.outgoing import build_outgoing
 from relay.settings import GasPriceMethod, RestSettings, Settings, WatchedAddresses, find_addresses
 from relay.store.connection import Connection, Pool, connect
+from relay.store.contract_expected import ExpectedContractEvents
 from relay.store.contract_reading import ContractReader
 from relay.store.history_reading import HistoryReader
 from relay.store.migrate import migrate, require_current
@@ -329,6 +330,7 @@ def build_api(settings: Settings, node: Nodes, chain_id: int, key: SigningKey | 
         devices=live.devices,
         client_header=settings.messaging.client_header,
         contracts=ContractReader(pool),
+        expected_contract_events=ExpectedContractEvents(pool) if outgoing.expected_events else None,
         token_balance=lambda token, user: token_balance(node, token, user),
     )
     return live.front(create_app(services, max_body_bytes=settings.rest.max_body_bytes))

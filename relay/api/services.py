@@ -57,6 +57,13 @@ class ContractEvents(Protocol):
         """Return the fees that identities booked in a transaction."""
 
 
+class ExpectedContracts(Protocol):
+    """Lists the same of transactions in no block yet: `relay.store.contract_expected.ExpectedContractEvents`."""
+
+    def events(self, wanted: ContractFilter) -> list[UserEvent]:
+        """Return the matching events, oldest first; raises StoreError."""
+
+
 class Histories(Protocol):
     """Lists derived from events; `relay.store.history_reading.HistoryReader` is one. All raise StoreError."""
 
@@ -155,6 +162,7 @@ class Services:
         devices: registers devices for push notifications; None where these are switched off.
         client_header: the header in which a reverse proxy names the client, empty for none.
         contracts: what is stored of tokens, exchanges and identities; None where only networks are served.
+        expected_contract_events: the same as expected_events of tokens and exchanges.
         token_balance: what a token's contract (the first argument) says a user has; raises ChainError.
 
     """
@@ -181,3 +189,4 @@ class Services:
     client_header: str = ""
     contracts: ContractEvents | None = None
     token_balance: Callable[[Address, Address], int] | None = None
+    expected_contract_events: ExpectedContracts | None = None

@@ -8,13 +8,22 @@ from psycopg2.extras import execute_values
 from relay.addresses import Address
 from relay.model import Event, EventType, Terms
 from relay.store.connection import Cursor, Pool, Row
+from relay.store.contract_expected import add_expected_of_contracts
+from relay.store.contract_reading import UserEvent
 
 Owner = Literal["relayed_hash", "transaction_id"]
 """The column that says whose events they are: a user's transaction or one of the relay's own."""
 
 
-def add_expected(cursor: Cursor, owner: Owner, key: object, events: Sequence[Event], now: int) -> None:
+ExpectedEvent = Event | UserEvent
+"""An event of a network, or of a token or exchange."""
+
+
+def add_expected(cursor: Cursor, owner: Owner, key: object, expected: Sequence[ExpectedEvent], now: int) -> None:
     """Note the events that a transaction is expected to leave."""
+    of_others = [event for event in expected if not isinstance(event, Event)]
+    add_expected_of_contracts(cursor, owner, key, of_others, now)
+    events = [event for event in expected if isinstance(event, Event)]
     execute_values(
         cursor,
         f"INSERT INTO expected_events ({owner}, position, expected_at, network, type, sender, receiver, value, "

@@ -273,6 +273,45 @@ def without_status(event: dict[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in event.items() if name != "status"}
 
 
+def test_what_the_node_holds_unmined_is_listed_as_sent_then_as_the_event_it_is(
+    relay: RunningRelay, life: ContractLife, chain: Anvil
+) -> None:
+    wallet = Account.create()
+    chain.rpc("anvil_setBalance", wallet.address, hex(10**20))
+    deposit = {
+        "to": life.ether.address, "data": life.ether.encode_abi("deposit"), "value": 77, "nonce": 0,
+        "gas": 200_000, "gasPrice": 10 * 10**9, "chainId": 1337,
+    }  # fmt: skip
+    raw = "0x" + wallet.sign_transaction(deposit).raw_transaction.hex()
+    urls = (f"/tokens/{life.ether.address}/users/{wallet.address}/events", f"/users/{wallet.address}/events")
+    settle(relay, life)
+    chain.rpc("evm_setAutomine", False)
+    try:
+        answer = relay.post("/relay", json={"rawTransaction": raw})
+        assert answer.status_code == 200, answer.text
+        for url in urls:
+            (event,) = relay.get(url).json()
+            assert (event["type"], event["status"], event["amount"]) == ("Deposit", "sent", "77")
+            assert event["transactionHash"] == answer.json()
+            assert event.keys() == BASE | TOKEN | SEEN
+            assert relay.get(f"{url}?type=Approval").json() == []
+    finally:
+        chain.rpc("evm_setAutomine", True)
+        chain.mine()
+    for url in urls:
+        seen = set()
+
+        def is_pending(url: str = url, seen: set[str] = seen) -> bool:
+            (event,) = relay.get(url).json()
+            seen.add(event["status"])
+            return bool(event["status"] == "pending")
+
+        until("it is in a block", is_pending)
+        assert seen <= {"sent", "pending"}
+    receipt = life.web3.eth.get_transaction_receipt(answer.json())
+    assert relay.get(urls[0]).json()[0]["blockNumber"] == receipt["blockNumber"]
+
+
 def test_a_contract_that_the_address_file_names_later_is_served_without_a_restart(
     relay: RunningRelay, life: ContractLife, folder: Path
 ) -> None:

@@ -24,6 +24,7 @@ NOT_CHAIN_STATE = {
     "withdrawn_events",
     "withdrawn_token_events",
     "withdrawn_exchange_events",
+    "expected_contract_events",
     "index_status",
     "network_choices",
     "followers",

@@ -52,11 +52,16 @@ class _ContractResource(ApiResource):
         head = 0 if block is None else block.number
         types = None if question.type is None else (question.type,)
         wanted = ContractFilter(kinds, contract, user, types, question.from_block)
+        # First what waits: what comes into a block in between is then found there.
+        waiting = self.services.expected_contract_events
+        expected = [] if waiting is None else waiting.events(wanted)
         try:
             found = self.contracts.events(wanted)
         except UnknownContract as error:
             raise _unknown(error, kinds) from error
-        return [_event(event, head, user) for event in found]
+        mined = {event.origin.transaction_hash for event in found}
+        sent = [event for event in expected if event.origin.transaction_hash not in mined]
+        return [_event(event, head, user) for event in found] + [_event(event, None, user) for event in sent]
 
 
 class UserEvents(_ContractResource, EventLister):
