@@ -5,7 +5,7 @@ import os
 import socket
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing
 from typing import TYPE_CHECKING
 
@@ -15,22 +15,27 @@ from relay.api.app import create_app
 from relay.api.gas import estimate_gas
 from relay.api.services import Services
 from relay.chain.heads import HeadWatcher
-from relay.chain.network import read_network
+from relay.chain.network import find_contract, read_network
 from relay.chain.nodes import Nodes, NodeState
 from relay.chain.registry import registered_networks
 from relay.chain.signing import SigningKey, load_key
+from relay.chain.tokens import token_balance
+from relay.contracts import ContractKind, WantedContracts
 from relay.drawing import Draughtsman, can_draw
 from relay.index.display import Display
 from relay.index.finality import FinalityRule
 from relay.index.indexer import Indexer, Options
 from relay.index.service import LONGEST_RETRY_SECONDS, IndexService
 from relay.index.verify import Contents, Difference, Verifier
+from relay.index.verify_contracts import ContractDifference, ContractVerifier
 from relay.index.wanted import WantedNetworks
 from relay.live import build_live, push_fault
 from relay.model import NetworkInfo
 from relay.outgoing import build_outgoing
 from relay.settings import GasPriceMethod, RestSettings, Settings, WatchedAddresses, find_addresses
 from relay.store.connection import Connection, Pool, connect
+from relay.store.contract_expected import ExpectedContractEvents
+from relay.store.contract_reading import ContractReader
 from relay.store.history_reading import HistoryReader
 from relay.store.migrate import migrate, require_current
 from relay.store.reading import EventReader, FeedListener, StateReader
@@ -134,13 +139,19 @@ def build_index(
     """
     for name in migrate(settings.database.url):
         logger.info("brought the database schema up to date: %s", name)
-    wanted = WantedNetworks(WatchedAddresses(settings, networks), _registered(settings, node))
+    addresses = WatchedAddresses(settings, networks)
+    wanted = WantedNetworks(addresses, _registered(settings, node))
+
+    def contracts() -> WantedContracts:
+        return _wanted_contracts(settings, addresses.contracts())
+
     return IndexService(
         open_writer=lambda: Writer(settings.database.url, open_connection),
-        make_indexer=lambda writer: _indexer(settings, node, writer, wanted()),
+        make_indexer=lambda writer: _indexer(settings, node, writer, wanted(), contracts()),
         poll_seconds=settings.index.poll_seconds,
         stopping=stopping,
         find_networks=wanted,
+        find_contracts=contracts,
         wait=HeadWatcher(settings.node.heads_url, stopping).start().wait,
         process=process_name(),
         node_in_use=lambda: node.url,
@@ -154,7 +165,21 @@ def _registered(settings: Settings, node: Nodes) -> Callable[[], list[Address]] 
     return None if registry is None else lambda: registered_networks(node, registry)
 
 
-def _indexer(settings: Settings, node: Nodes, writer: Writer, networks: Sequence[Address]) -> Indexer:
+def _wanted_contracts(settings: Settings, named: Mapping[Address, ContractKind]) -> WantedContracts:
+    """Return the named contracts of what is switched on, and identities where meta-transactions are executed."""
+    wanted: dict[Address | None, ContractKind] = {
+        address: kind
+        for address, kind in named.items()
+        if kind is not ContractKind.EXCHANGE or settings.exchange.enable
+    }
+    if settings.delegate.enable:
+        wanted[None] = ContractKind.IDENTITY
+    return wanted
+
+
+def _indexer(
+    settings: Settings, node: Nodes, writer: Writer, networks: Sequence[Address], contracts: WantedContracts
+) -> Indexer:
     options = Options(
         batch_blocks=settings.index.batch_blocks,
         finality_depth=settings.index.finality_depth,
@@ -166,7 +191,10 @@ def _indexer(settings: Settings, node: Nodes, writer: Writer, networks: Sequence
     def read(address: Address, first_block: int | None) -> NetworkInfo:
         return read_network(node, address, first_block)
 
-    return Indexer(node, writer, networks, read, options)
+    def find(address: Address) -> int | None:
+        return find_contract(node, address, settings.index.first_block)
+
+    return Indexer(node, writer, networks, read, options, contracts=contracts, find_contract=find)
 
 
 def choose_network(settings: Settings, address: Address, *, is_wanted: bool) -> None:
@@ -210,8 +238,19 @@ def compare(node: Nodes, contents: Contents, progress: Callable[[int], None]) ->
     return Verifier(node, progress).differences(contents)
 
 
-def repair(settings: Settings, node: Nodes, network_ids: Sequence[int]) -> None:
-    """Have the events of networks read anew: by the index that is running, or here where none is.
+def compare_contracts(settings: Settings, node: Nodes, contents: Contents) -> Iterator[Difference]:
+    """Yield which events of tokens, exchanges and identities differ from the chain's logs.
+
+    Raises:
+        ChainError, StoreError, IndexFault: if node or database fail, or change meanwhile.
+
+    """
+    with closing(Pool(settings.database.url, size=1)) as pool:
+        yield from ContractVerifier(node, ContractReader(pool)).differences(contents.block)
+
+
+def repair(settings: Settings, node: Nodes, differences: Sequence[Difference]) -> None:
+    """Have the events of what differs read anew: by the index that is running, or here where none is.
 
     Raises:
         Unavailable: if the index that is running does not get to it in time.
@@ -221,13 +260,21 @@ def repair(settings: Settings, node: Nodes, network_ids: Sequence[int]) -> None:
     writer = Writer(settings.database.url)
     try:
         with writer.transaction() as transaction:
-            transaction.set_repair_wanted(network_ids, wanted=True)
+            broken = {kind: set[int]() for kind in (Difference, ContractDifference)}
+            for difference in differences:
+                broken[type(difference)].add(difference.network_id)
+            transaction.set_repair_wanted(broken[Difference], wanted=True)
+            transaction.set_contract_repair_wanted(broken[ContractDifference], wanted=True)
         for _ in range(_REPAIR_SECONDS):
             if writer.try_lock():
-                _indexer(settings, node, writer, find_addresses(settings).networks).repair()
+                addresses = find_addresses(settings)
+                contracts = _wanted_contracts(settings, addresses.contracts)
+                _indexer(settings, node, writer, addresses.networks, contracts).repair()
                 return
             with writer.transaction() as transaction:
-                if not any(network.repair_wanted for network in transaction.networks()):
+                waiting = [network.repair_wanted for network in transaction.networks()]
+                waiting += [contract.repair_wanted for contract in transaction.contracts()]
+                if not any(waiting):
                     return
             time.sleep(1)
     finally:
@@ -286,6 +333,9 @@ def build_api(settings: Settings, node: Nodes, chain_id: int, key: SigningKey | 
         devices=live.devices,
         client_header=settings.messaging.client_header,
         order_book=trading.book,
+        contracts=ContractReader(pool),
+        expected_contract_events=ExpectedContractEvents(pool) if outgoing.expected_events else None,
+        token_balance=lambda token, user: token_balance(node, token, user),
     )
     return live.front(create_app(services, max_body_bytes=settings.rest.max_body_bytes))
 

@@ -29,6 +29,7 @@ from relay.settings import (
     find_addresses,
 )
 from relay.store.connection import Pool
+from relay.store.contract_reading import ContractReader
 from relay.store.expected import ExpectedEvents
 from relay.store.operations import Turn, WritingPool, signer_lock
 from relay.store.relayed import RelayedTransactions
@@ -117,7 +118,7 @@ def build_outgoing(
         if settings.faucet.enable:
             faucet = Faucet(signer, _gifts(settings.faucet), clock)
     return Outgoing(
-        statuses=Statuses(sending, None if signer is None else signer.store, relayed),
+        statuses=Statuses(sending, None if signer is None else signer.store, relayed, ContractReader(reading)),
         expected_events=ExpectedEvents(reading) if keepers else None,
         relaying=relaying,
         meta_transactions=meta_transactions,

@@ -76,7 +76,4 @@ def build_trading(
 def traded_contracts(settings: Settings) -> Contracts:
     """Return the exchanges and tokens that the address file names."""
     addresses = find_addresses(settings)
-    return Contracts(
-        exchanges=() if addresses.exchange is None else (addresses.exchange,),
-        unw_eths=() if addresses.unw_eth is None else (addresses.unw_eth,),
-    )
+    return Contracts(exchanges=addresses.exchanges, unw_eths=addresses.unw_eths, tokens=addresses.tokens)

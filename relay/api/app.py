@@ -14,6 +14,7 @@ from relay.addresses import Address, MalformedAddress, parse_address, to_checksu
 from relay.api import request_id
 from relay.api.errors import RETRY_SECONDS, answer_error
 from relay.api.resources import (
+    contracts,
     delegation,
     devices,
     events,
@@ -34,6 +35,8 @@ PREFIX = "/api/v1"
 _NETWORK = "/networks/<address:network>"
 _NETWORK_USER = f"{_NETWORK}/users/<address:user>"
 _USER = "/users/<address:user>"
+_TOKEN = "/tokens/<address:token>"  # noqa: S105 - part of a URL
+_EXCHANGE = "/exchange/<address:exchange>"
 _IDENTITY = "/identities/<address:identity>"
 
 ROUTES: dict[type[ApiResource], tuple[str, ...]] = {
@@ -53,7 +56,7 @@ ROUTES: dict[type[ApiResource], tuple[str, ...]] = {
     paths.ClosingPath: (f"{_NETWORK}/close-trustline-path-info",),
     events.NetworkEvents: (f"{_NETWORK}/events",),
     events.NetworkUserEvents: (f"{_NETWORK_USER}/events",),
-    events.UserEvents: (f"{_USER}/events",),
+    contracts.UserEvents: (f"{_USER}/events",),
     transactions.TransactionInfo: (f"{_USER}/tx-infos", f"{_USER}/txinfos"),
     transactions.BlockNumber: ("/blocknumber",),
     transactions.Relay: ("/relay",),
@@ -84,6 +87,14 @@ ROUTES: dict[type[ApiResource], tuple[str, ...]] = {
     exchange.Orders: ("/exchange/orders",),
     exchange.OrderSubmission: ("/exchange/order",),
     exchange.OrderDetails: ("/exchange/order/<hash:order_hash>",),
+    contracts.Tokens: ("/tokens",),
+    contracts.TokenEvents: (f"{_TOKEN}/events",),
+    contracts.TokenUserEvents: (f"{_TOKEN}{_USER}/events",),
+    contracts.TokenBalance: (f"{_TOKEN}{_USER}/balance",),
+    contracts.ExchangeEvents: (f"{_EXCHANGE}/events",),
+    contracts.ExchangeUserEvents: (f"{_EXCHANGE}{_USER}/events",),
+    contracts.AllExchangesUserEvents: (f"/exchange{_USER}/events",),
+    contracts.DelegationFees: ("/delegation-fees",),
 }
 """Every resource and its URLs below the prefix; a slash at the end is accepted everywhere."""
 
@@ -107,6 +118,14 @@ _PARTS: dict[type[ApiResource], str] = {
     exchange.Orders: "order_book",
     exchange.OrderSubmission: "order_book",
     exchange.OrderDetails: "order_book",
+    contracts.DelegationFees: "meta_transactions",
+    contracts.Tokens: "contracts",
+    contracts.TokenEvents: "contracts",
+    contracts.TokenUserEvents: "contracts",
+    contracts.TokenBalance: "token_balance",
+    contracts.ExchangeEvents: "order_book",
+    contracts.ExchangeUserEvents: "order_book",
+    contracts.AllExchangesUserEvents: "order_book",
 }
 """The services without which a resource is not there at all."""
 

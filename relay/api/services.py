@@ -7,6 +7,7 @@ from typing import Protocol
 from graph.transfer import Transfer
 from graph.trustline import Trustline
 from relay.addresses import Address
+from relay.contracts import ContractKind, IdentityEvent
 from relay.delegate.faucet import Faucet
 from relay.delegate.identities import Identities
 from relay.delegate.metatransactions import MetaTransactions
@@ -16,6 +17,7 @@ from relay.exchange.book import OrderBook
 from relay.messaging.mailbox import Mailboxes
 from relay.model import Block, Event, EventType, NetworkInfo
 from relay.push.tokens import Devices
+from relay.store.contract_reading import ContractFilter, UserEvent
 from relay.store.history_reading import StoredDebt, StoredTransfer, Window
 from relay.store.reading import EventFilter
 from relay.sync.networks import Networks
@@ -34,6 +36,32 @@ class ExpectedSource(Protocol):
     def events(
         self, types: Sequence[EventType], network: Address | None = None, user: Address | None = None
     ) -> list[Event]:
+        """Return the matching events, oldest first; raises StoreError."""
+
+
+class ContractEvents(Protocol):
+    """Lists what is stored of other contracts; `relay.store.contract_reading.ContractReader` does.
+
+    All raise StoreError.
+    """
+
+    def addresses(self, kinds: Sequence[ContractKind]) -> list[Address]:
+        """Return the contracts of these kinds that are served."""
+
+    def require(self, contract: Address, kinds: Sequence[ContractKind]) -> None:
+        """Raise UnknownContract unless one of these kinds is served at an address."""
+
+    def events(self, wanted: ContractFilter) -> list[UserEvent]:
+        """Return the matching events in the order of the chain; raises UnknownContract."""
+
+    def fees_of(self, transaction_hash: bytes) -> list[IdentityEvent]:
+        """Return the fees that identities booked in a transaction."""
+
+
+class ExpectedContracts(Protocol):
+    """Lists the same of transactions in no block yet: `relay.store.contract_expected.ExpectedContractEvents`."""
+
+    def events(self, wanted: ContractFilter) -> list[UserEvent]:
         """Return the matching events, oldest first; raises StoreError."""
 
 
@@ -135,6 +163,9 @@ class Services:
         devices: registers devices for push notifications; None where these are switched off.
         client_header: the header in which a reverse proxy names the client, empty for none.
         order_book: the orders of exchanges; None where these are switched off.
+        contracts: what is stored of tokens, exchanges and identities; None where only networks are served.
+        expected_contract_events: the same as expected_events of tokens and exchanges.
+        token_balance: what a token's contract (the first argument) says a user has; raises ChainError.
 
     """
 
@@ -159,3 +190,6 @@ class Services:
     devices: Devices | None = None
     client_header: str = ""
     order_book: OrderBook | None = None
+    contracts: ContractEvents | None = None
+    token_balance: Callable[[Address, Address], int] | None = None
+    expected_contract_events: ExpectedContracts | None = None

@@ -17,10 +17,13 @@ def mask_of(item: bytes) -> int:
 
 
 class LogSieve:
-    """Tells from a header's filter whether a block may hold a log of some contracts with one of some topics."""
+    """Tells from a header's filter whether a block may hold a log of some contracts with one of some topics.
 
-    def __init__(self, addresses: Iterable[bytes], topics: Iterable[bytes]) -> None:
-        self._addresses = [mask_of(address) for address in addresses]
+    Without ``addresses`` (None) those of all contracts count.
+    """
+
+    def __init__(self, addresses: Iterable[bytes] | None, topics: Iterable[bytes]) -> None:
+        self._addresses = [0] if addresses is None else [mask_of(address) for address in addresses]
         self._topics = [mask_of(topic) for topic in topics]
 
     def may_hold(self, bloom: bytes) -> bool:

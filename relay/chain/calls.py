@@ -1,7 +1,7 @@
 """What a node can be asked, whoever carries the question: one node, or several that stand in for each other."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from functools import partial
 from itertools import pairwise
 from typing import Any, Literal, TypeVar
@@ -89,22 +89,28 @@ class ChainCalls(ABC):
             found += self.ask_all(requests, [partial(_numbered, number) for number in chunk])
         return found
 
-    def logs(self, addresses: Sequence[Address], first: int, last: int) -> list[Log]:
+    def logs(
+        self, addresses: Sequence[Address], first: int, last: int, topics: Collection[bytes] = ()
+    ) -> list[Log]:
         """Return all logs of these contracts in the blocks first..last (inclusive), in chain order.
 
+        With ``topics`` also those of any contract whose first topic is one of them, asked for at the same time.
         Nodes limit the range or the number of logs and answer NodeRefused beyond it.
         """
         if last < first:
             return []
-        return self._logs(addresses, {"fromBlock": hex(first), "toBlock": hex(last)}, range(first, last + 1))
+        where = {"fromBlock": hex(first), "toBlock": hex(last)}
+        return self._logs(addresses, topics, where, range(first, last + 1))
 
-    def logs_of_block(self, addresses: Sequence[Address], block: Block) -> list[Log]:
-        """Return all logs of these contracts in one block, by its hash (EIP-234), in their order.
+    def logs_of_block(
+        self, addresses: Sequence[Address], block: Block, topics: Collection[bytes] = ()
+    ) -> list[Log]:
+        """Return all logs of these contracts, as `logs`, in one block, by its hash (EIP-234), in their order.
 
         Where `logs` answers nothing for a block that the node does not have, this is NodeRefused.
         """
         numbers = range(block.number, block.number + 1)
-        return self._logs(addresses, {"blockHash": "0x" + block.hash.hex()}, numbers, block.hash)
+        return self._logs(addresses, topics, {"blockHash": "0x" + block.hash.hex()}, numbers, block.hash)
 
     def call(self, to: Address, data: bytes, block: BlockTag = "latest") -> bytes:
         """Return what the contract returns to a message call; a revert is NodeRefused."""
@@ -152,28 +158,44 @@ class ChainCalls(ABC):
     def _logs(
         self,
         addresses: Sequence[Address],
-        criteria: dict[str, Any],
+        topics: Collection[bytes],
+        where: dict[str, str],
         numbers: range,
         block_hash: bytes | None = None,
     ) -> list[Log]:
-        if not addresses:
-            return []  # to a node an empty address filter means every contract
-        criteria = {"address": ["0x" + address.hex() for address in addresses], **criteria}
-        wanted = frozenset(addresses)
+        questions: list[dict[str, Any]] = []
+        reads: list[Callable[[Any], list[Log]]] = []
+        if addresses:  # to a node an empty address filter means every contract
+            wanted = frozenset(addresses)
+            questions.append({"address": ["0x" + address.hex() for address in addresses], **where})
+            reads.append(partial(_read_logs, numbers, block_hash, lambda log: log.address in wanted))
+        if topics:
+            first_topics = frozenset(topics)
+            questions.append({"topics": [["0x" + topic.hex() for topic in sorted(topics)]], **where})
+            reads.append(
+                partial(_read_logs, numbers, block_hash, lambda log: bool(first_topics & {*log.topics[:1]}))
+            )
+        if len(questions) < 2:
+            return [] if not questions else self.ask("eth_getLogs", [questions[0]], reads[0])
+        by_address, by_topic = self.ask_all([("eth_getLogs", [question]) for question in questions], reads)
+        # Logs of a contract that is asked for in both ways come twice.
+        both = {_place(log): log for log in (*by_address, *by_topic)}
+        return [both[place] for place in sorted(both)]
 
-        def read(value: Any) -> list[Log]:
-            logs = wire.logs(value)
-            for log in logs:
-                is_wanted = log.address in wanted and log.block_number in numbers
-                if not is_wanted or (block_hash is not None and log.block_hash != block_hash):
-                    raise ValueError(f"log {log.log_index} of block {log.block_number} was not asked for")
-            logs.sort(key=_place)
-            for before, after in pairwise(logs):
-                if _place(before) == _place(after):
-                    raise ValueError(f"log {after.log_index} of block {after.block_number} came twice")
-            return logs
 
-        return self.ask("eth_getLogs", [criteria], read)
+def _read_logs(
+    numbers: range, block_hash: bytes | None, is_wanted: Callable[[Log], bool], value: Any
+) -> list[Log]:
+    logs = wire.logs(value)
+    for log in logs:
+        is_there = is_wanted(log) and log.block_number in numbers
+        if not is_there or (block_hash is not None and log.block_hash != block_hash):
+            raise ValueError(f"log {log.log_index} of block {log.block_number} was not asked for")
+    logs.sort(key=_place)
+    for before, after in pairwise(logs):
+        if _place(before) == _place(after):
+            raise ValueError(f"log {after.log_index} of block {after.block_number} came twice")
+    return logs
 
 
 def _place(log: Log) -> tuple[int, int]:

@@ -82,7 +82,7 @@ def find_first_block(node: ChainCalls, address: Address) -> int:
             exists = bool(node.code(address, middle))
         except NodeRefused as refusal:
             logger.warning(
-                "The node keeps no state of block %d (%s), so the first block of network %s is unknown: "
+                "The node keeps no state of block %d (%s), so the first block of contract %s is unknown: "
                 "starting at block %d. Configure it to start later.",
                 middle,
                 refusal.message,
@@ -95,6 +95,13 @@ def find_first_block(node: ChainCalls, address: Address) -> int:
         else:
             absent = middle
     return present
+
+
+def find_contract(node: ChainCalls, address: Address, first_block: int | None = None) -> int | None:
+    """Return a block at or before a contract's first event, None if there is no contract; raises ChainError."""
+    if not node.code(address):
+        return None
+    return find_first_block(node, address) if first_block is None else first_block
 
 
 def is_proxied(node: ChainCalls, address: Address) -> bool:

@@ -173,16 +173,6 @@ class Sending:
                 raise Unsupported from refusal
             raise
 
-    def has_log(self, address: Address, topics: Sequence[bytes]) -> list[RawLog]:
-        """Return the logs of a contract with these topics in all of the chain; nodes may refuse that."""
-        criteria = {
-            "address": _hex(address),
-            "fromBlock": "0x0",
-            "toBlock": "latest",
-            "topics": [_hex(topic) for topic in topics],
-        }
-        return self._node.ask("eth_getLogs", [criteria], lambda value: [_log(entry) for entry in value])
-
     def _view(self, to: Address, data: bytes) -> bytes | None:
         # Anybody's contract may be asked: none is to keep the node busy.
         call = {"to": _hex(to), "data": _hex(data), "gas": hex(_VIEW_GAS)}

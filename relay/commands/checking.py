@@ -21,13 +21,13 @@ def verify(options: argparse.Namespace) -> int:
     node = app.open_node(settings)
     differences = _compare(settings, node, console)
     if differences and options.repair:
-        broken = sorted({difference.network_id for difference in differences})
-        logger.info("having the events of %s read anew", count(len(broken), "network"))
-        app.repair(settings, node, broken)
-        say(["", f"After reading the events of {count(len(broken), 'network')} anew:"])
+        broken = {(type(difference), difference.network_id) for difference in differences}
+        logger.info("having the events of %s read anew", count(len(broken), "contract"))
+        app.repair(settings, node, differences)
+        say(["", f"After reading the events of {count(len(broken), 'contract')} anew:"])
         differences = _compare(settings, node, console)
     elif differences:
-        say(["`tl-relay verify --repair` has the events of the networks that differ read anew."])
+        say(["`tl-relay verify --repair` has the events of the contracts that differ read anew."])
     return UNWELL_STATUS if differences else 0
 
 
@@ -45,6 +45,9 @@ def _compare(settings: Settings, node: Nodes, console: Console | None) -> list[D
         for difference in app.compare(node, contents, progress):
             differences.append(difference)
             say([str(difference)])
+    for difference in app.compare_contracts(settings, node, contents):
+        differences.append(difference)
+        say([str(difference)])
     say([outcome_line(contents, len(differences), compared)])
     return differences
 

@@ -13,7 +13,7 @@ from relay.chain.sending import Market, Sending
 from relay.chain.signing import Call, Fee, SigningKey
 from relay.delegate.errors import Overloaded
 from relay.delegate.pricing import Pricing
-from relay.model import Event
+from relay.store.expected import ExpectedEvent
 from relay.store.sending import Sendings
 from relay.store.sending_writing import SendingTransaction
 from relay.store.sent import Attempt, NewTransaction, SentTransaction
@@ -54,7 +54,7 @@ class Signer:
         self,
         new: NewTransaction,
         check: Callable[[SendingTransaction, NewTransaction], None] = lambda *_: None,
-        expected: Sequence[Event] = (),
+        expected: Sequence[ExpectedEvent] = (),
     ) -> bytes:
         """Return the hash of a transaction that is sent now or as soon as there is room for it.
 

@@ -6,11 +6,12 @@ inside of it, would revert; the events are then those that can be read off the c
 """
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from relay.addresses import Address, to_checksum
 from relay.chain import events
+from relay.chain.contract_events import decode_contract_log
 from relay.chain.errors import ChainError, NodeMisbehaved, NodeRefused
 from relay.chain.identity import (
     MetaTransaction,
@@ -23,9 +24,12 @@ from relay.chain.identity import (
 from relay.chain.sending import Execution, RawLog, Sending, Unsupported, revert_reason
 from relay.chain.signing import Call
 from relay.chain.wire import Log
+from relay.contracts import ContractKind, IdentityEvent
 from relay.delegate.calldata import read_events
 from relay.delegate.errors import Refused, UnknownIdentity
 from relay.model import Event
+from relay.store.contract_reading import UserEvent
+from relay.store.expected import ExpectedEvent
 from relay.store.sending import Sendings
 
 logger = logging.getLogger(__name__)
@@ -48,7 +52,7 @@ class Expected:
     """What an execution needs and leaves: a gas limit, and events of currency networks (of no block yet)."""
 
     gas_limit: int
-    events: tuple[Event, ...] = ()
+    events: tuple[ExpectedEvent, ...] = ()
 
 
 class Simulation:
@@ -93,7 +97,7 @@ class Simulation:
                 f"{to_checksum(meta.currency_network_of_fees)}"
             )
         needed = self._gas_needed(meta, meta_hash, delegate, found.gas_used, before, gas_limit)
-        return Expected(needed, network_events(found.logs))
+        return Expected(needed, (*network_events(found.logs), *contract_events(found.logs)))
 
     def _gas_needed(
         self,
@@ -113,7 +117,7 @@ class Simulation:
         *_, found = self._node.simulate([*before, (delegate, Call(meta.identity, meta.execution(), 0, needed))])
         return needed if execution_status(found.logs, meta.identity, meta_hash) else gas_limit
 
-    def expect(self, sender: Address, call: Call) -> tuple[Event, ...]:
+    def expect(self, sender: Address, call: Call) -> tuple[ExpectedEvent, ...]:
         """Return the events that a user's transaction would leave; none if that cannot be told."""
         call = replace(call, gas=min(call.gas, MOST_EXPECTED_GAS))
         try:
@@ -123,7 +127,7 @@ class Simulation:
         except ChainError as error:
             logger.debug("what a relayed transaction will leave is not known: %s", error)
             return ()
-        return network_events(found.logs) if found.succeeded else ()
+        return (*network_events(found.logs), *contract_events(found.logs)) if found.succeeded else ()
 
     def _expect_blindly(self, sender: Address, call: Call) -> tuple[Event, ...]:
         expected = read_events(sender, call)
@@ -172,25 +176,31 @@ class Simulation:
 def network_events(logs: Sequence[RawLog]) -> tuple[Event, ...]:
     """Return those logs that are events of currency networks; whether those are served is for others to say."""
     found = []
-    for position, log in enumerate(logs):
-        whole = Log(
-            address=log.address,
-            topics=log.topics,
-            data=log.data,
-            block_number=0,
-            block_hash=bytes(32),
-            block_timestamp=None,
-            transaction_hash=bytes(32),
-            transaction_index=0,
-            log_index=position,
-        )
+    for log in _whole(logs):
         try:
-            event = events.decode(whole, 0)
+            event = events.decode(log, 0)
         except NodeMisbehaved:
             continue  # some other contract's event that shares the topic
         if event is not None:
             found.append(event)
     return tuple(found)
+
+
+def contract_events(logs: Sequence[RawLog]) -> tuple[UserEvent, ...]:
+    """Return those logs that are events of tokens and exchanges; whether those are served is for others to say."""
+    found: list[UserEvent] = []
+    for log in _whole(logs):
+        for kind in (ContractKind.UNW_ETH, ContractKind.EXCHANGE):
+            event = decode_contract_log(log, 0, {log.address: kind})
+            if event is not None and not isinstance(event, IdentityEvent):
+                found.append(event)
+    return tuple(found)
+
+
+def _whole(logs: Sequence[RawLog]) -> Iterator[Log]:
+    """Yield logs as those of a block that is not there yet."""
+    for position, log in enumerate(logs):
+        yield Log(log.address, log.topics, log.data, 0, bytes(32), None, bytes(32), 0, position)
 
 
 def _debt(meta: MetaTransaction, delegate: Address) -> Call:

@@ -2,10 +2,10 @@
 
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Protocol
 
 from relay.addresses import Address
-from relay.chain.errors import NodeRefused
-from relay.chain.identity import EXECUTION_TOPIC, execution_status
+from relay.chain.identity import execution_status
 from relay.chain.sending import Receipt, Sending
 from relay.store.relayed import RelayedTransactions
 from relay.store.sending import Sendings
@@ -34,16 +34,31 @@ class Fate:
     reason: str | None = None
 
 
+class Executions(Protocol):
+    """Tells which meta-transactions identities executed; `relay.store.contract_reading.ContractReader` does."""
+
+    def execution(self, identity: Address, meta_hash: bytes) -> tuple[bool, bytes] | None:
+        """Return whether one succeeded and in which transaction, None if none did; raises StoreError."""
+
+
 class Statuses:
     """Tells what became of things; every method raises ChainError and StoreError."""
 
     def __init__(
-        self, node: Sending, own: Sendings | None = None, relayed: RelayedTransactions | None = None
+        self,
+        node: Sending,
+        own: Sendings | None = None,
+        relayed: RelayedTransactions | None = None,
+        executions: Executions | None = None,
     ) -> None:
-        """``own`` are the relay's own transactions, ``relayed`` those passed on; None where switched off."""
+        """``own`` are the relay's own transactions, ``relayed`` those passed on, ``executions`` what was indexed.
+
+        Each is None where it is switched off.
+        """
         self._node = node
         self._own = own
         self._relayed = relayed
+        self._executions = executions
 
     def of_transaction(self, transaction_hash: bytes) -> Fate:
         """Return what became of a transaction; one that a higher fee replaced fares as its replacement does."""
@@ -70,9 +85,10 @@ class Statuses:
             fate = self._of_own(known, is_inner=True)
             if fate.status is not Status.FAILURE or known.outcome != "reverted":
                 return fate
-        executed = self._execution(identity, meta_hash)
+        executed = None if self._executions is None else self._executions.execution(identity, meta_hash)
         if executed is not None:
-            return Fate(Status.SUCCESS if executed else Status.FAILURE)
+            has_succeeded, transaction_hash = executed
+            return Fate(Status.SUCCESS if has_succeeded else Status.FAILURE, transaction_hash)
         if known is None:
             return Fate(Status.NOT_FOUND)
         return (
@@ -107,13 +123,6 @@ class Statuses:
 
     def _receipt(self, transaction_hash: bytes) -> Receipt | None:
         return self._node.receipts([transaction_hash])[0]
-
-    def _execution(self, identity: Address, meta_hash: bytes) -> bool | None:
-        try:
-            logs = self._node.has_log(identity, [EXECUTION_TOPIC, meta_hash])
-        except NodeRefused:
-            return None  # too long a range for this node, and then only other relays' executions are missed
-        return execution_status(tuple(logs), identity, meta_hash)
 
 
 def _executed(receipt: Receipt) -> Status:

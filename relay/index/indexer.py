@@ -13,25 +13,28 @@ Invariants:
   differ further back than a reorg may reach, and the index stops.
 
 Networks that came later have a cursor of their own, until they reach the common one; see `relay.index.joining`.
+The same goes for other contracts: `relay.index.contract_joining`.
 """
 
 import logging
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 
 from relay.addresses import Address
 from relay.chain.errors import NodeTooSlow
+from relay.contracts import NO_CONTRACTS, FollowedContract, WantedContracts
 from relay.index.batching import BatchSize
 from relay.index.branching import Branching
+from relay.index.contract_joining import ContractJoining, FindContract, level_contracts, owned
 from relay.index.errors import REBUILD_ADVICE, Inconsistent, OtherChain
 from relay.index.finality import Finality, FinalityRule
 from relay.index.joining import CatchingUp, Joining
 from relay.index.recording import record, undo
 from relay.index.source import TOO_MUCH, ChainNode, Stretch, fetch_headers, fetch_stretch
 from relay.model import Block, NetworkInfo
-from relay.store.rows import CursorPosition, FollowedNetwork
+from relay.store.rows import CursorPosition
 from relay.store.writing import Writer, WriteTransaction
 
 logger = logging.getLogger(__name__)
@@ -74,17 +77,29 @@ class Step:
 
 
 @dataclass(frozen=True, slots=True)
+class _Followed:
+    """Whose events a stretch brings: the ids of networks by their address, and other contracts by theirs."""
+
+    networks: Mapping[Address, int]
+    contracts: Mapping[Address | None, FollowedContract]
+
+    @property
+    def wanted_contracts(self) -> WantedContracts:
+        return {address: contract.kind for address, contract in self.contracts.items()}
+
+
+@dataclass(frozen=True, slots=True)
 class _Ahead:
     """A stretch that is fetched while the one before is written, and what it was fetched for."""
 
-    networks: Sequence[Address]
+    followed: _Followed
     after: bytes
     unfinal_from: int
     stretch: Future[Stretch]
 
-    def fits(self, networks: Sequence[Address], ancestor: CursorPosition, unfinal_from: int) -> bool:
+    def fits(self, followed: _Followed, ancestor: CursorPosition, unfinal_from: int) -> bool:
         """Return whether it is what would be fetched now, but perhaps for headers that are final by now."""
-        return self.networks == networks and self.after == ancestor.hash and self.unfinal_from <= unfinal_from
+        return self.followed == followed and self.after == ancestor.hash and self.unfinal_from <= unfinal_from
 
 
 class Indexer:
@@ -98,10 +113,13 @@ class Indexer:
         read_network: Callable[[Address, int | None], NetworkInfo],
         options: Options,
         clock: Callable[[], float] = time.monotonic,
+        contracts: WantedContracts = NO_CONTRACTS,
+        find_contract: FindContract = lambda _: None,
     ) -> None:
         """Nothing is asked or written yet.
 
         ``read_network`` tells what a contract says of itself, given its address and its first block if known.
+        ``contracts`` are the others that are followed, ``find_contract`` tells where one begins.
         """
         self._node = node
         self._writer = writer
@@ -113,6 +131,7 @@ class Indexer:
         self._joining = Joining(
             node, writer, networks, read_network, options.first_block, options.batch_blocks, clock
         )
+        self._contracts = ContractJoining(node, writer, contracts, find_contract, options.batch_blocks, clock)
         self._fetcher = ThreadPoolExecutor(1, "fetcher")
         self._ahead: _Ahead | None = None
         self._filled_in = 0
@@ -134,6 +153,7 @@ class Indexer:
         if is_new:
             self._begin()
         self._joining.update()
+        self._contracts.update()
 
     def serve(self, networks: Sequence[Address]) -> None:
         """Follow these networks from now on, and those that operators have added by command; raises StoreError.
@@ -142,9 +162,13 @@ class Indexer:
         """
         self._joining.want(networks)
 
+    def follow(self, contracts: WantedContracts) -> None:
+        """Follow these other contracts from now on; raises StoreError."""
+        self._contracts.want(contracts)
+
     def repair(self) -> None:
-        """Read anew the events of the networks for which that was ordered, and do nothing else; raises as step."""
-        while self._joining.repair():
+        """Read anew the events of whatever that was ordered for, and do nothing else; raises as step."""
+        while self._joining.repair() or self._contracts.repair():
             pass
 
     def step(self) -> Step | None:
@@ -162,7 +186,8 @@ class Indexer:
         head = self._node.head()
         with self._writer.transaction() as transaction:
             position, final = _state(transaction)
-            networks = transaction.networks()
+            networks = {n.info.address: n.id for n in transaction.networks() if n.is_level}
+            followed = _Followed(networks, level_contracts(transaction.contracts()))
         self.head, self.final_number = head, final
         ancestor = self._branching.ancestor(position, final, head)
         undone = position.number - ancestor.number
@@ -173,37 +198,38 @@ class Indexer:
                 self._filled_in = 0
                 self._writer.analyse()
             return self._at_rest(position, final, head)
-        stretch = self._advance(networks, ancestor, final, head, undone)
+        stretch = self._advance(followed, ancestor, final, head, undone)
         joining = self._joining.step(at_rest=False) if not undone else None
         network = None if joining is None else self._joining.catching_up
+        joined = self._contracts.step(at_rest=False) if not undone else None
         if stretch.last.number < head.number:
-            self._filled_in += len(stretch.events)
+            self._filled_in += stretch.count
         return Step(
             undone=undone,
             blocks=stretch.last.number - ancestor.number,
-            events=len(stretch.events) + (joining or 0),
+            events=stretch.count + (joining or 0) + (joined or 0),
             block=stretch.last,
             head=head.number,
-            joining=self._joining.behind,
+            joining=self._joining.behind + self._contracts.behind,
             network=network,
         )
 
     def _advance(
-        self, networks: Sequence[FollowedNetwork], ancestor: CursorPosition, final: int, head: Block, undone: int
+        self, followed: _Followed, ancestor: CursorPosition, final: int, head: Block, undone: int
     ) -> Stretch:
         """Undo what the chain has replaced and write the next stretch, in one transaction."""
-        level = {network.info.address: network.id for network in networks if network.is_level}
         newly_final = self._finality.number(head)
-        stretch = self._next_stretch(list(level), ancestor, head, newly_final)
+        stretch = self._next_stretch(followed, ancestor, head, newly_final)
         newly_final = min(newly_final, stretch.last.number)
         missing = self._headers_to_keep(newly_final, final)
-        self._fetch_ahead(list(level), stretch.last, head, newly_final)
+        self._fetch_ahead(followed, stretch.last, head, newly_final)
         try:
             with self._writer.transaction() as transaction:
                 feed_position = transaction.next_feed_position()
                 touched = undo(transaction, ancestor.number, feed_position) if undone else set()
                 transaction.add_blocks([*missing, *_worth_keeping(stretch, newly_final)])
-                touched |= record(transaction, level, stretch.events)
+                touched |= record(transaction, followed.networks, stretch.events)
+                transaction.add_contract_events(owned(followed.contracts, stretch.contract_events))
                 # Those that this stretch brings are not there without a reason.
                 transaction.prune_blocks(final, min(newly_final, ancestor.number + 1))
                 branch = ancestor.number if undone else None
@@ -218,11 +244,13 @@ class Indexer:
 
     def _at_rest(self, position: CursorPosition, final: int, head: Block) -> Step | None:
         """Do what has time until the head is reached: join networks, ask contracts, forget what became final."""
-        events = self._joining.step(at_rest=True)
+        events, network = self._joining.step(at_rest=True), self._joining.catching_up
+        if events is None:
+            events = self._contracts.step(at_rest=True)
         if events is None and not self._joining.confirm(position) and not self._settle(position, final, head):
             return None
-        network = None if events is None else self._joining.catching_up
-        return Step(0, 0, events or 0, position, head.number, self._joining.behind, network)
+        behind = self._joining.behind + self._contracts.behind
+        return Step(0, 0, events or 0, position, head.number, behind, network)
 
     def _settle(self, position: CursorPosition, final: int, head: Block) -> bool:
         """Take over what became final since the last commit; return whether anything did."""
@@ -273,44 +301,46 @@ class Indexer:
         head = self._node.head()
         infos = self._joining.first_networks()
         final = self._finality.number(head, anew=True)
-        first = min((info.first_block for info in infos), default=final + 1)
+        contracts = self._contracts.first_contracts()
+        firsts = [info.first_block for info in infos] + [first_block for _, _, first_block in contracts]
+        first = min(firsts, default=final + 1)
         start = self._node.block(min(max(first - 1, 0), final))
         if start is None:
             raise Inconsistent("the node has lost the block before the first network")
         with self._writer.transaction() as transaction:
             for info in infos:
                 transaction.add_network(info)
+            self._contracts.add_first(transaction, contracts, start.number + 1)
             transaction.add_blocks([start])
             transaction.set_position(start, start.number)
 
     def _next_stretch(
-        self, networks: Sequence[Address], ancestor: CursorPosition, head: Block, unfinal_from: int
+        self, followed: _Followed, ancestor: CursorPosition, head: Block, unfinal_from: int
     ) -> Stretch:
         """Return the stretch after the ancestor, the one that was fetched ahead if it fits."""
         ahead, self._ahead = self._ahead, None
-        if ahead is not None and ahead.fits(networks, ancestor, unfinal_from):
+        if ahead is not None and ahead.fits(followed, ancestor, unfinal_from):
             stretch = ahead.stretch.result()
             # Writing may have taken long: had the chain left these blocks by now, they could count as final.
             if self._hash_at(stretch.last.number) == stretch.last.hash:
                 return stretch
-        return self._fetch(networks, ancestor, head, unfinal_from)
+        return self._fetch(followed, ancestor, head, unfinal_from)
 
-    def _fetch_ahead(self, networks: Sequence[Address], last: Block, head: Block, unfinal_from: int) -> None:
+    def _fetch_ahead(self, followed: _Followed, last: Block, head: Block, unfinal_from: int) -> None:
         """Begin to fetch what follows on block ``last``, if anything does; a fault is that of who uses it."""
         if last.number < head.number:
             after = CursorPosition(last.number, last.hash, last.timestamp)
-            stretch = self._fetcher.submit(self._fetch, networks, after, head, unfinal_from)
-            self._ahead = _Ahead(networks, last.hash, unfinal_from, stretch)
+            stretch = self._fetcher.submit(self._fetch, followed, after, head, unfinal_from)
+            self._ahead = _Ahead(followed, last.hash, unfinal_from, stretch)
 
     def _await_ahead(self) -> None:
         """Wait until nobody else asks the node any more."""
         if self._ahead is not None:
             self._ahead.stretch.exception()
 
-    def _fetch(
-        self, networks: Sequence[Address], ancestor: CursorPosition, head: Block, unfinal_from: int
-    ) -> Stretch:
+    def _fetch(self, followed: _Followed, ancestor: CursorPosition, head: Block, unfinal_from: int) -> Stretch:
         """Fetch the blocks after the ancestor, no more than a batch holds."""
+        networks, contracts = list(followed.networks), followed.wanted_contracts
         first = ancestor.number + 1
         if first > head.number:
             return Stretch([], [], Block(ancestor.number, ancestor.hash, b"", ancestor.timestamp))
@@ -319,7 +349,7 @@ class Indexer:
             last = min(head.number, first + size - 1)
             try:
                 stretch = fetch_stretch(
-                    self._node, networks, first, last, unfinal_from, ancestor.hash, {head.number: head}
+                    self._node, networks, first, last, unfinal_from, ancestor.hash, {head.number: head}, contracts
                 )
             except NodeTooSlow:
                 # Asked again, later: a node that hangs must not be asked for ever less, a time-out each.
@@ -331,7 +361,7 @@ class Indexer:
                 self._batch.refuse(last - first + 1)
                 logger.info("asking for %d blocks at a time: %s", self._batch.blocks, refusal)
             else:
-                self._batch.accept(last - first + 1, len(stretch.events))
+                self._batch.accept(last - first + 1, stretch.count)
                 return stretch
 
     def _hash_at(self, number: int) -> bytes | None:
@@ -341,7 +371,7 @@ class Indexer:
 
 def _worth_keeping(stretch: Stretch, unfinal_from: int) -> list[Block]:
     """Return the headers of a stretch that hold events, can be replaced, or end it."""
-    eventful = {event.block_number for event in stretch.events}
+    eventful = stretch.eventful
     return [
         block
         for block in stretch.blocks

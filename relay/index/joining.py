@@ -260,6 +260,6 @@ def _write(transaction: WriteTransaction, network: FollowedNetwork, stretch: Str
     for block in stretch.blocks:
         if stored.get(block.number, None if block.number >= final else block.hash) != block.hash:
             raise Inconsistent(f"block {block.number} is not the one that was stored")
-    eventful = {event.block_number for event in stretch.events}
+    eventful = stretch.eventful
     transaction.add_blocks(block for block in stretch.blocks if block.number in eventful)
     record(transaction, {network.info.address: network.id}, stretch.events)

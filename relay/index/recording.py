@@ -31,6 +31,7 @@ def record(transaction: WriteTransaction, ids: Mapping[Address, int], events: Se
 
 def undo(transaction: WriteTransaction, number: int, feed_position: int) -> set[PairKey]:
     """Take back the blocks above ``number`` with all they changed; return the trustlines they had touched."""
+    transaction.undo_contracts_after(number, feed_position)
     undone = transaction.undo_after(number, feed_position)
     transaction.restore_trustlines(undone.trustlines)
     transaction.restore_debts(undone.debts)

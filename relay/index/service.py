@@ -9,6 +9,7 @@ from typing import TypeVar
 
 from relay.addresses import Address
 from relay.chain.errors import ChainError, NotANetwork
+from relay.contracts import WantedContracts
 from relay.index.display import Display, LogLines
 from relay.index.errors import Inconsistent, IndexFault, NodeBehind
 from relay.index.indexer import Indexer
@@ -42,6 +43,7 @@ class IndexService:
         stopping: threading.Event,
         *,
         find_networks: Callable[[], Sequence[Address]] | None = None,
+        find_contracts: Callable[[], WantedContracts] | None = None,
         wait: Callable[[float], object] | None = None,
         process: str = "",
         node_in_use: Callable[[], str] = str,
@@ -58,6 +60,7 @@ class IndexService:
             stopping: set when the service is to end.
             find_networks: tells which networks are to be followed, asked about once a second; by default
                 always the same.
+            find_contracts: the same for other contracts.
             wait: waits so many seconds at most for a new head; by default until it is time to ask.
             process: names this process (host:pid) in the status.
             node_in_use: tells the node that is asked, as it may be shown.
@@ -71,6 +74,7 @@ class IndexService:
         self._poll_seconds = poll_seconds
         self._stopping = stopping
         self._find_networks = find_networks
+        self._find_contracts = find_contracts
         self._wait = wait or stopping.wait
         self._process = process
         self._node_in_use = node_in_use
@@ -167,6 +171,8 @@ class IndexService:
             return
         self._looked_at = now
         indexer.serve(self._find_networks())
+        if self._find_contracts is not None:
+            indexer.follow(self._find_contracts())
 
     def _patiently(self, writer: Writer, act: Callable[[], T]) -> T | None:
         """Act, and again for as long as the node is at fault and nobody stops us."""

@@ -13,6 +13,7 @@ import orjson
 
 from relay.addresses import Address
 from relay.push.sending import NotSent, Sender, TokenInvalid
+from relay.store.contract_reading import users_of
 from relay.store.errors import StoreError
 from relay.store.happenings import Happenings
 from relay.store.push import Notification, PushStore, Told
@@ -175,6 +176,7 @@ class PushService:
 def _users_of(happened: Happenings) -> list[Address]:
     users = [user for event in happened.events for user in (event.sender, event.receiver) if user is not None]
     users += [user for _, pair in happened.touched for user in pair]
+    users += [user for event in happened.contract_events for user in users_of(event)]
     return list(dict.fromkeys(users))
 
 

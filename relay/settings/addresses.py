@@ -2,11 +2,12 @@
 
 import json
 import logging
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from relay.addresses import Address
+from relay.addresses import Address, to_checksum
+from relay.contracts import ContractKind
 from relay.settings.errors import SettingsError
 from relay.settings.model import Settings
 from relay.settings.reading import EthereumAddress, Place, shown, suggestion
@@ -17,6 +18,7 @@ KEYS = (
     "networks",
     "exchange",
     "unwEth",
+    "tokens",
     "identityProxyFactory",
     "identityImplementation",
     "identityImplementations",
@@ -31,16 +33,37 @@ class Addresses:
     """
 
     networks: tuple[Address, ...] = ()
-    exchange: Address | None = None
-    unw_eth: Address | None = None
+    exchanges: tuple[Address, ...] = ()
+    unw_eths: tuple[Address, ...] = ()
+    tokens: tuple[Address, ...] = ()
     identity_proxy_factories: tuple[Address, ...] = ()
     identity_implementations: tuple[Address, ...] = ()
+
+    @property
+    def exchange(self) -> Address | None:
+        """The first of the exchanges."""
+        return next(iter(self.exchanges), None)
+
+    @property
+    def unw_eth(self) -> Address | None:
+        """The first of the contracts that wrap ether."""
+        return next(iter(self.unw_eths), None)
+
+    @property
+    def contracts(self) -> dict[Address, ContractKind]:
+        """The contracts beside networks whose events are followed."""
+        return {
+            **dict.fromkeys(self.exchanges, ContractKind.EXCHANGE),
+            **dict.fromkeys(self.unw_eths, ContractKind.UNW_ETH),
+            **dict.fromkeys(self.tokens, ContractKind.TOKEN),
+        }
 
 
 def load_addresses(path: Path) -> Addresses:
     """Read an address file: an object with the list ``networks``, everything else optional.
 
-    ``identityProxyFactory`` may be one address or a list. null counts as not given, but for ``networks``.
+    ``exchange``, ``unwEth``, ``tokens`` and ``identityProxyFactory`` may be one address or a list. null counts as
+    not given, but for ``networks``. No address of these may stand under two keys, for a contract is of one kind.
 
     Raises:
         SettingsError: the file cannot be read or is no JSON object, a key is unknown, an address is none.
@@ -62,10 +85,12 @@ def read_addresses(document: object, path: Path) -> Addresses:
         *_addresses(path, document, "identityImplementation"),
         *_addresses(path, document, "identityImplementations"),
     )
+    _require_one_kind(path, document)
     return Addresses(
         networks=_addresses(path, document, "networks"),
-        exchange=_address(path, document, "exchange"),
-        unw_eth=_address(path, document, "unwEth"),
+        exchanges=_addresses(path, document, "exchange"),
+        unw_eths=_addresses(path, document, "unwEth"),
+        tokens=_addresses(path, document, "tokens"),
         identity_proxy_factories=_addresses(path, document, "identityProxyFactory"),
         identity_implementations=tuple(dict.fromkeys(implementations)),
     )
@@ -86,38 +111,43 @@ def find_addresses(settings: Settings) -> Addresses:
     networks = tuple(dict.fromkeys((*addresses.networks, *given)))
     if not networks and registry is None:
         raise SettingsError(f"{path}: networks is empty: there is no currency network to serve")
-    return Addresses(
-        networks,
-        addresses.exchange,
-        addresses.unw_eth,
-        addresses.identity_proxy_factories,
-        addresses.identity_implementations,
-    )
+    return replace(addresses, networks=networks)
 
 
 class WatchedAddresses:
-    """The networks that address file and settings name, read again whenever the file was changed."""
+    """The contracts that address file and settings name, read again whenever the file was changed."""
 
     def __init__(self, settings: Settings, networks: tuple[Address, ...]) -> None:
         """Begin with the networks that were found there just now."""
         self._settings = settings
-        self._stamp = _stamp(settings.relay.addresses_filepath)
-        self._networks = networks
+        self._stamp: tuple[int, int, int] | str | None = "not looked at"
+        self._addresses = Addresses(networks)
 
     def __call__(self) -> tuple[Address, ...]:
         """Return the networks; a file that cannot be read leaves them as they were, and the log says why."""
+        self._look()
+        return self._addresses.networks
+
+    def contracts(self) -> dict[Address, ContractKind]:
+        """Return the other contracts; otherwise as the networks."""
+        self._look()
+        return self._addresses.contracts
+
+    def _look(self) -> None:
         stamp = _stamp(self._settings.relay.addresses_filepath)
-        if stamp != self._stamp:
-            self._stamp = stamp
-            try:
-                networks = find_addresses(self._settings).networks
-            except SettingsError as error:
-                logger.warning("the networks stay as they are: %s", error)
-                return self._networks
-            if networks != self._networks:
-                logger.info("read the address file again: %d networks", len(networks))
-            self._networks = networks
-        return self._networks
+        if stamp == self._stamp:
+            return
+        is_first = isinstance(self._stamp, str)
+        self._stamp = stamp
+        try:
+            addresses = find_addresses(self._settings)
+        except SettingsError as error:
+            logger.warning("the contracts stay as they are: %s", error)
+            return
+        if addresses != self._addresses and not is_first:
+            more = len(addresses.contracts)
+            logger.info("read the address file again: %d networks, %d others", len(addresses.networks), more)
+        self._addresses = addresses
 
 
 def _stamp(path: Path) -> tuple[int, int, int] | None:
@@ -144,9 +174,13 @@ def _got(document: dict[str, Any]) -> str:
     return shown(document["networks"]) if "networks" in document else "nothing"
 
 
-def _address(path: Path, document: dict[str, Any], name: str) -> Address | None:
-    value = document.get(name)
-    return None if value is None else _read_address(path, name, value)
+def _require_one_kind(path: Path, document: dict[str, Any]) -> None:
+    places: dict[Address, str] = {}
+    for name in ("networks", "exchange", "unwEth", "tokens"):
+        for address in _addresses(path, document, name):
+            other = places.setdefault(address, name)
+            if other != name:
+                raise SettingsError(f"{path}: {name}: {to_checksum(address)} stands under {other} as well")
 
 
 def _addresses(path: Path, document: dict[str, Any], name: str) -> tuple[Address, ...]:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from relay.model import Block, Event
 from relay.store.arrays import numbers, octets
 from relay.store.connection import Cursor
+from relay.store.contract_writing import IS_IN_CONTRACT_EVENT
 from relay.store.history_writing import HistoryWriting
 from relay.store.state_writing import KnownTrustlines, PairKey
 
@@ -70,7 +71,7 @@ class EventWriting(HistoryWriting):
         self._cursor.execute(
             "DELETE FROM blocks b WHERE number >= %s AND number < %s AND NOT EXISTS (SELECT FROM networks n WHERE "
             "(SELECT e.log_index FROM events e WHERE e.network_id = n.id AND e.block_number = b.number LIMIT 1) "
-            "IS NOT NULL)",
+            f"IS NOT NULL) AND NOT ({IS_IN_CONTRACT_EVENT})",
             (first, final),
         )
 

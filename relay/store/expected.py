@@ -8,6 +8,8 @@ from psycopg2.extras import execute_values
 from relay.addresses import Address
 from relay.model import Event, EventType, Terms
 from relay.store.connection import Cursor, Pool, Row
+from relay.store.contract_expected import add_expected_of_contracts
+from relay.store.contract_reading import UserEvent
 
 Owner = Literal["relayed_hash", "transaction_id"]
 """The column that says whose events they are: a user's transaction or one of the relay's own."""
@@ -16,14 +18,20 @@ Owner = Literal["relayed_hash", "transaction_id"]
 MOST_EVENTS = 200
 """Of one transaction: a transfer by fifty mediators leaves half as many."""
 
+ExpectedEvent = Event | UserEvent
+"""An event of a network, or of a token or exchange."""
 
-def add_expected(cursor: Cursor, owner: Owner, key: object, events: Sequence[Event], now: int) -> None:
-    """Note the events that a transaction is expected to leave in networks that are served, up to a number."""
+
+def add_expected(cursor: Cursor, owner: Owner, key: object, expected: Sequence[ExpectedEvent], now: int) -> None:
+    """Note the events that a transaction is expected to leave in contracts that are served, up to a number."""
+    of_others = [event for event in expected if not isinstance(event, Event)]
+    add_expected_of_contracts(cursor, owner, key, of_others, now)
+    of_networks = [event for event in expected if isinstance(event, Event)]
     # Contracts of anybody's can leave thousands, and hundreds of transactions of theirs may wait.
-    networks = list({event.network for event in events})
+    networks = list({event.network for event in of_networks})
     cursor.execute("SELECT address FROM networks WHERE is_served AND address = ANY(%s)", (networks,))
     served = {row[0] for row in cursor.fetchall()}
-    events = [event for event in events if event.network in served][:MOST_EVENTS]
+    events = [event for event in of_networks if event.network in served][:MOST_EVENTS]
     execute_values(
         cursor,
         f"INSERT INTO expected_events ({owner}, position, expected_at, network, type, sender, receiver, value, "

@@ -1,12 +1,13 @@
 """What happened since a position on the feed: the new events, and which trustlines changed."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from graph.trustline import Pair
 from relay.addresses import Address
 from relay.model import Event, EventType, Terms
 from relay.store.connection import Cursor, Pool, Row
+from relay.store.contract_reading import UserEvent, added_events
 
 NEWS_TYPES = (
     EventType.TRUSTLINE_UPDATE,
@@ -30,6 +31,7 @@ class Happenings:
     ``events`` are of NEWS_TYPES, in the order of the chain, each once; what was added and undone again meanwhile
     is not among them. ``touched`` are the trustlines that changed, also by what was withdrawn. ``head`` is the
     number of the newest block. ``is_too_much`` says that there was more than MOST_EVENTS, which then is left out.
+    ``contract_events`` are those of tokens and exchanges.
     """
 
     position: int
@@ -37,6 +39,7 @@ class Happenings:
     events: list[Event]
     touched: list[tuple[Address, Pair]]
     is_too_much: bool = False
+    contract_events: list[UserEvent] = field(default_factory=list)
 
 
 class HappeningReader:
@@ -69,14 +72,15 @@ class HappeningReader:
             if end == position:
                 return Happenings(end, number, [], [])
             added = _added(cursor, position)
-            if len(added) > MOST_EVENTS:
+            of_contracts = added_events(cursor, position, MOST_EVENTS + 1)
+            if max(len(added), len(of_contracts)) > MOST_EVENTS:
                 return Happenings(end, number, [], [], is_too_much=True)
             touched = dict.fromkeys(
                 [(event.network, _pair(event)) for event in added if event.type in STATE_TYPES]
                 + _withdrawn(cursor, position)
             )
             events = [event for event in added if event.type in NEWS_TYPES]
-            return Happenings(end, number, events, list(touched))
+            return Happenings(end, number, events, list(touched), contract_events=of_contracts)
 
 
 def _pair(event: Event) -> Pair:

@@ -4,8 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from relay.addresses import Address
-from relay.model import Event
-from relay.store.expected import add_expected
+from relay.store.expected import ExpectedEvent, add_expected
 from relay.store.operations import WritingPool
 
 
@@ -38,7 +37,7 @@ class RelayedTransactions:
     def remember(
         self,
         transaction: tuple[bytes, bytes, Address, int],
-        expected: Sequence[Event],
+        expected: Sequence[ExpectedEvent],
         now: int,
         *,
         most_of_sender: int,

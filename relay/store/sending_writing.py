@@ -3,9 +3,8 @@
 from collections.abc import Sequence
 
 from relay.addresses import Address
-from relay.model import Event
 from relay.store.connection import Cursor, Row
-from relay.store.expected import add_expected
+from relay.store.expected import ExpectedEvent, add_expected
 from relay.store.sent import META, Attempt, NewTransaction, Outcome, SentTransaction, Slot
 
 COLUMNS = (
@@ -123,7 +122,7 @@ class SendingTransaction:
             ),
         )
 
-    def add_expected(self, transaction_id: int, events: Sequence[Event], now: int) -> None:
+    def add_expected(self, transaction_id: int, events: Sequence[ExpectedEvent], now: int) -> None:
         """Note the events that a transaction is expected to leave."""
         add_expected(self._cursor, "transaction_id", transaction_id, events, now)
 

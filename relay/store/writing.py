@@ -16,6 +16,7 @@ import psycopg2
 from relay.addresses import Address
 from relay.model import Block, NetworkInfo
 from relay.store.connection import Connection, Cursor, connect, translated_errors
+from relay.store.contract_writing import CONTRACT_EVENT_TABLES, WITHDRAWN_TABLES, ContractWriting
 from relay.store.errors import StoreError
 from relay.store.event_writing import EventWriting
 from relay.store.heartbeat import Heartbeat
@@ -164,7 +165,7 @@ def _limit_silence(connection: Connection, silence_seconds: float, statement_sec
             cursor.execute("SELECT set_config(%s, %s, false)", (name, wanted[name]))
 
 
-class WriteTransaction(EventWriting, StateWriting):
+class WriteTransaction(EventWriting, StateWriting, ContractWriting):
     """What can be done to chain state within one transaction."""
 
     def __init__(self, cursor: Cursor, known: KnownTrustlines) -> None:
@@ -177,7 +178,7 @@ class WriteTransaction(EventWriting, StateWriting):
 
     def analyse(self) -> None:
         """Renew what the planner knows of the tables that grow."""
-        self._cursor.execute("ANALYZE events, blocks, trustlines, debts")
+        self._cursor.execute(f"ANALYZE events, blocks, trustlines, debts, {', '.join(CONTRACT_EVENT_TABLES)}")
 
     def chain_noted(self, chain_id: int, genesis_hash: bytes) -> tuple[int, bytes]:
         """Note the chain if the database is new; return the id and genesis hash noted when it was."""
@@ -196,11 +197,11 @@ class WriteTransaction(EventWriting, StateWriting):
         # Not TRUNCATE: readers with an older snapshot would see the tables empty.
         for table in ("chain", "cursor", "networks", "blocks", "events", "trustlines", "debts", "index_status"):
             self._cursor.execute(f"DELETE FROM {table}")
-        for table in HISTORY_TABLES:
+        for table in (*HISTORY_TABLES, "contracts", *CONTRACT_EVENT_TABLES):
             self._cursor.execute(f"DELETE FROM {table}")
         # A position that nobody can stand at yet, so that everybody stands before it.
         self._cursor.execute("UPDATE feed_horizon SET position = %s", (self.next_feed_position(),))
-        for table in ("feed", "withdrawn_events"):
+        for table in ("feed", "withdrawn_events", *WITHDRAWN_TABLES):
             self._cursor.execute(f"DELETE FROM {table}")
 
     def position(self) -> CursorPosition | None:
@@ -350,7 +351,8 @@ class WriteTransaction(EventWriting, StateWriting):
     def _prune_feed(self, last_gone: int) -> None:
         self._cursor.execute("DELETE FROM feed WHERE position <= %s", (last_gone,))
         if self._cursor.rowcount:
-            self._cursor.execute("DELETE FROM withdrawn_events WHERE feed_position <= %s", (last_gone,))
+            for table in ("withdrawn_events", *WITHDRAWN_TABLES):
+                self._cursor.execute(f"DELETE FROM {table} WHERE feed_position <= %s", (last_gone,))
             self._cursor.execute("UPDATE feed_horizon SET position = %s", (last_gone,))
 
 

@@ -5,15 +5,9 @@ from typing import Any
 
 import pytest
 
-from relay.api.app import ROUTES
 from tests.e2e.conftest import People
 from tests.support.wallet_program import ClientError, WalletProgram
 from tests.support.wallet_world import ETHER, Person, World, amount, befriend
-
-needs_fills = pytest.mark.skipif(
-    not any(url.startswith("/exchange/<") and url.endswith("/events") for urls in ROUTES.values() for url in urls),
-    reason="this version does not index what exchanges fill and cancel",
-)
 
 
 @pytest.fixture
@@ -102,7 +96,6 @@ def test_orders_are_listed_by_who_made_them_and_what_they_offer(
         assert taker.call("exchange.getOrders", query) == []
 
 
-@needs_fills
 def test_an_order_is_taken_in_part_and_then_whole(world: World, maker: Person, taker: Person) -> None:
     beer, cash = world.networks["BEER"], world.networks["CASH"]
     order = make_order(maker, 4, 2)
@@ -116,14 +109,12 @@ def test_an_order_is_taken_in_part_and_then_whole(world: World, maker: Person, t
     assert is_over(taker, order)
 
 
-@needs_fills
 def test_an_order_is_cancelled_by_its_maker(world: World, maker: Person, taker: Person) -> None:
     order = make_order(maker, 4, 2)
     maker.do("exchange.prepCancelOrder", order, 2)
     assert is_over(taker, order)
 
 
-@needs_fills
 def test_fills_and_cancels_are_events_of_both_sides(world: World, maker: Person, taker: Person) -> None:
     order = make_order(maker, 4, 2)
     taker.do("exchange.prepTakeOrder", order_at(taker, order), 0.5)
@@ -142,7 +133,6 @@ def test_fills_and_cancels_are_events_of_both_sides(world: World, maker: Person,
     ]
 
 
-@needs_fills
 def test_wrapped_ether_is_sold_for_credit(world: World, maker: Person, taker: Person) -> None:
     token, beer = world.addresses.unw_eth, world.networks["BEER"]
     world.give_ether(maker.address, 2 * ETHER)

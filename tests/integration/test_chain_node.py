@@ -310,7 +310,7 @@ def test_a_chain_without_old_state_is_indexed_from_a_block_before_the_contract(
         second.rpc("anvil_mine", "0x20")
         info = read_network(Node(second.url), address)
     assert info.first_block <= deployed
-    assert any("first block of network" in record.getMessage() for record in caplog.records)
+    assert any("first block of contract" in record.getMessage() for record in caplog.records)
 
 
 def test_blocks_are_found_by_their_hash_and_the_final_one_by_its_tag(node: Node, w3: Web3) -> None:

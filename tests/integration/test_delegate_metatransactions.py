@@ -255,6 +255,7 @@ def test_an_execution_by_somebody_else_is_known_as_well(relay: Delegating, ada: 
             {"from": world.w3.eth.accounts[1], "to": ada.address, "data": meta.execution(), "gas": 10**6}
         )
     )
+    relay.update()
     assert status_of(relay, ada, meta)["status"] == "success"
     refused(relay, meta, "relayed already")
 

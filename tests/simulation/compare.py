@@ -13,6 +13,7 @@ from psycopg2 import sql
 from graph.trustline import Trustline
 from relay.addresses import Address
 from relay.store.connection import connect
+from relay.store.contract_writing import CONTRACT_EVENT_TABLES
 from relay.store.errors import StoreError
 from relay.sync.networks import Networks
 
@@ -21,15 +22,20 @@ NOT_CHAIN_STATE = {
     "feed",
     "feed_horizon",
     "withdrawn_events",
+    "withdrawn_token_events",
+    "withdrawn_exchange_events",
+    "expected_contract_events",
     "index_status",
     "network_choices",
     "followers",
 }
 """Tables that tell how the database came to be as it is, not what the chain is."""
 
-NOT_COMPARED = {"id", "network_id", "first_block", "confirmed_at", "repair_wanted", "final_number"}
+NOT_COMPARED = {"id", "network_id", "contract_id", "first_block", "confirmed_at", "repair_wanted", "final_number"}
 """Columns that depend on the order in which rows were written, on what a node could tell at the time, or on how
 high the chain has ever been."""
+
+_EVENT_TABLES = ("events", *CONTRACT_EVENT_TABLES)
 
 Accounts = dict[tuple[Address, Address, Address], tuple[Any, ...]]
 Dump = dict[str, list[tuple[Any, ...]]]
@@ -49,7 +55,7 @@ def dump(url: str, kept_from: int) -> Dump:
         )
         tables = {table: columns for table, columns in cursor.fetchall() if table not in NOT_CHAIN_STATE}
         found = {table: _rows(cursor, table, columns, kept_from) for table, columns in sorted(tables.items())}
-    assert {"events", "trustlines", "networks", "blocks", "cursor"} <= found.keys()
+    assert {"events", "trustlines", "networks", "blocks", "cursor", *CONTRACT_EVENT_TABLES} <= found.keys()
     return found
 
 
@@ -59,11 +65,13 @@ def _rows(cursor: Any, table: str, columns: Sequence[str], kept_from: int) -> li
     if "network_id" in columns:
         wanted.insert(0, sql.SQL("n.address"))
         source += sql.SQL(" LEFT JOIN networks n ON n.id = t.network_id")
+    if "contract_id" in columns:
+        wanted.insert(0, sql.SQL("c.address"))
+        source += sql.SQL(" LEFT JOIN contracts c ON c.id = t.contract_id")
     condition = sql.SQL("")
     if table == "blocks":
-        condition = sql.SQL(
-            " WHERE number >= {} OR EXISTS (SELECT FROM events WHERE block_number = number)"
-        ).format(sql.Literal(kept_from))
+        holds = [f"EXISTS (SELECT FROM {held} WHERE block_number = number)" for held in _EVENT_TABLES]
+        condition = sql.SQL(" WHERE number >= {} OR " + " OR ".join(holds)).format(sql.Literal(kept_from))
     cursor.execute(sql.SQL("SELECT {} FROM {}{}").format(sql.SQL(", ").join(wanted), source, condition))
     return sorted(cursor.fetchall(), key=repr)
 
@@ -265,10 +273,12 @@ def look(cursor: Any) -> Sample | None:
     cursor.execute("SELECT number, hash FROM blocks WHERE number > %s ORDER BY number", (number,))
     above = cursor.fetchall()
     assert not above, f"the cursor is at block {number}, and there are blocks above it: {list(map(_shown, above))}"
-    cursor.execute(
-        "SELECT count(*) FROM events e LEFT JOIN blocks b ON b.number = e.block_number WHERE b.number IS NULL"
-    )
-    assert cursor.fetchone() == (0,), "there are events without a block"
+    for table in _EVENT_TABLES:
+        cursor.execute(
+            f"SELECT count(*) FROM {table} e LEFT JOIN blocks b ON b.number = e.block_number "
+            "WHERE b.number IS NULL"
+        )
+        assert cursor.fetchone() == (0,), f"there are {table} without a block"
     cursor.execute(
         "SELECT n.address, e.type::text, e.sender, e.receiver, e.value, e.given, e.received, e.rate_given, "
         "e.rate_received, e.is_frozen, b.timestamp, b.hash, e.transaction_hash "

@@ -70,6 +70,10 @@ STATEMENTS = (
     "INSERT INTO feed",
     "INSERT INTO cursor",
     "COPY events",
+    "COPY token_events",
+    "COPY identity_events",
+    "DELETE FROM token_events",
+    "INSERT INTO withdrawn_token_events",
     "UPDATE networks",
     "NOTIFY tl_relay_feed",
 )
@@ -368,6 +372,8 @@ class Simulation:
                 "TL_RELAY_INDEX_SHORTER_CHAIN_SECONDS": SHORTER_CHAIN_SECONDS,
                 "TL_RELAY_INDEX_BATCH_BLOCKS": step.batch_blocks,
                 "TL_RELAY_RELAY_ADDRESSES_FILEPATH": self._directory / "addresses.json",
+                "TL_RELAY_DELEGATE_ENABLE": "true",
+                "TL_RELAY_EXCHANGE_ENABLE": "true",
             },
             step.trap,
         )
@@ -418,7 +424,8 @@ class Simulation:
         fresh_url = create_database(self._server.url, fresh_name)
         try:
             addresses = [network.address for network in self._served]
-            synchronise(self._node, fresh_url, addresses, finality_depth=FINALITY_DEPTHS["depth"])
+            depth = FINALITY_DEPTHS["depth"]
+            synchronise(self._node, fresh_url, addresses, self.world.contracts, finality_depth=depth)
             kept_from = self.world.highest - FINALITY_DEPTHS[self._finality] + 1
             followed = compare.dump(self.direct_url, kept_from)
             unlike = compare.differences(
@@ -444,7 +451,8 @@ class Simulation:
     def _write_addresses(self) -> None:
         path = self._directory / "addresses.json"
         written = path.with_suffix(".new")
-        written.write_text(json.dumps({"networks": [to_checksum(network.address) for network in self._served]}))
+        document = {"networks": [to_checksum(network.address) for network in self._served]}
+        written.write_text(json.dumps({**document, **self.world.address_file()}))
         written.replace(path)
 
     def _socket_path(self) -> str:

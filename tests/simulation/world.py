@@ -17,10 +17,12 @@ from eth_abi.abi import decode, encode
 from eth_utils.crypto import keccak
 from web3 import Web3
 
-from relay.addresses import Address, parse_address
+from relay.addresses import Address, parse_address, to_checksum
 from relay.chain.abi import contract
+from relay.contracts import ContractKind, WantedContracts
 from relay.devnet.anvil import Anvil
-from relay.devnet.deploy import NetworkTerms, deploy_network
+from relay.devnet.deploy import NetworkTerms, deploy_contract, deploy_network
+from tests.support.identity_world import deploy_identity_world, make_wallets
 
 GENESIS = 1_700_000_000
 PEOPLE = 8
@@ -88,6 +90,10 @@ class World:
         self._owner, self.people = accounts[0], accounts[1 : PEOPLE + 1]
         self.networks = [self._deploy(web3, kind, terms) for kind, terms in KINDS]
         self.added = self._deploy(web3, *ADDED)
+        self._others = {
+            name: parse_address(deploy_contract(web3, name).address) for name in ("UnwEth", "Exchange")
+        }
+        (self._wallet,) = make_wallets(deploy_identity_world(anvil, web3), 1)
         self._ask([("evm_setAutomine", [False]), ("evm_setBlockGasLimit", [hex(BLOCK_GAS)])])
         self._hashes: dict[int, bytes] = {}
         self.known: set[bytes] = set()
@@ -110,6 +116,16 @@ class World:
     def head_hash(self) -> bytes:
         """The hash of the newest block."""
         return self._hashes[self.head]
+
+    @property
+    def contracts(self) -> WantedContracts:
+        """The contracts beside networks that are followed."""
+        kinds = {"UnwEth": ContractKind.UNW_ETH, "Exchange": ContractKind.EXCHANGE}
+        return {**{self._others[name]: kind for name, kind in kinds.items()}, None: ContractKind.IDENTITY}
+
+    def address_file(self) -> dict[str, str]:
+        """Return what the address file says beside the networks."""
+        return {"unwEth": _hex(self._others["UnwEth"]), "exchange": _hex(self._others["Exchange"])}
 
     def grow(self, blocks: int, density: float, chance: random.Random) -> None:
         """Add blocks with ``density`` transactions each on average, or none at all where it is 0."""
@@ -259,6 +275,10 @@ class World:
 
     def _deed(self, chance: random.Random) -> list[Transaction]:
         """Return what somebody does next: one transaction, or two that belong together; some will revert."""
+        one, other = chance.sample(self.people, 2)
+        return [self._other_deed(chance, one, other)] if chance.random() < 0.2 else self._network_deed(chance)
+
+    def _network_deed(self, chance: random.Random) -> list[Transaction]:
         network = chance.choice([*self.networks, self.added])
         one, other, third = chance.sample(self.people, 3)
 
@@ -302,6 +322,28 @@ class World:
             # This contract, made for tests, would also unfreeze what never was frozen, and no other contract does.
             return [freeze] if chance.random() < 0.3 else [freeze, unfreeze]
         return [call(one, "transfer", 1, 1, [one, other], b"")]
+
+    def _other_deed(self, chance: random.Random, one: Address, other: Address) -> Transaction:
+        """Return what somebody does with a contract that is no network."""
+        ether, exchange = self._others["UnwEth"], self._others["Exchange"]
+        draw = chance.random()
+        if draw < 0.3:
+            return Transaction(one, ether, _data("UnwEth", "deposit", ()), chance.choice((1, 1000)))
+        if draw < 0.5:
+            name, arguments = chance.choice(
+                (("withdraw", (1,)), ("transfer", (other, 2)), ("approve", (other, 3)))
+            )
+            return Transaction(one, ether, _data("UnwEth", name, arguments))
+        if draw < 0.7:
+            parties = [one, bytes(20), self.networks[0].address, ether, bytes(20)]
+            values = [1000, 500, 0, 0, 2**32, chance.getrandbits(64)]
+            return Transaction(one, exchange, _data("Exchange", "cancelOrder", (parties, values, 10)))
+        meta = self._wallet.meta(
+            to_checksum(ether),
+            bytes.fromhex(_data("UnwEth", "withdraw", (chance.choice((0, 1)),))[2:]),
+            nonce=2**255 + chance.getrandbits(200),
+        )
+        return Transaction(one, meta.identity, "0x" + meta.execution().hex())
 
     def _ask(self, questions: Sequence[tuple[str, list[Any]]]) -> list[Any]:
         if not questions:

@@ -23,11 +23,13 @@ from relay.api.services import Services
 from relay.chain.identity import MetaTransaction
 from relay.chain.network import read_network
 from relay.chain.node import Node
+from relay.contracts import ContractKind
 from relay.devnet.anvil import CHAIN_ID, Anvil
 from relay.index.indexer import Indexer, Options
 from relay.outgoing import Outgoing, OutgoingNode, build_outgoing
 from relay.settings import build
 from relay.store.connection import Pool
+from relay.store.contract_reading import ContractReader
 from relay.store.history_reading import HistoryReader
 from relay.store.migrate import migrate
 from relay.store.reading import EventReader, FeedListener, StateReader
@@ -224,6 +226,7 @@ def delegating(
         [parse_address(world.network.address)],
         lambda address, first: read_network(node, address, first),
         Options(),
+        contracts={None: ContractKind.IDENTITY},
     )
     indexer.prepare()
     pool, networks = Pool(database_url, 16, 30), Networks()
@@ -253,6 +256,7 @@ def delegating(
         deploys_identities=settings.delegate.enable_deploy_identity,
         statuses=outgoing.statuses,
         expected_events=outgoing.expected_events,
+        contracts=ContractReader(pool),
     )
     if start:
         outgoing.start()

@@ -4,8 +4,9 @@ from collections.abc import Sequence
 from typing import Any
 
 from relay.addresses import Address
-from relay.chain.network import read_network
+from relay.chain.network import find_contract, read_network
 from relay.chain.node import Node
+from relay.contracts import NO_CONTRACTS, WantedContracts
 from relay.index.finality import FinalityRule
 from relay.index.indexer import Indexer, Options
 from relay.index.source import ChainNode
@@ -28,6 +29,12 @@ TABLES = {
     "interests": "lower, higher, page, blocks, times, sizes, entries",
     "mediations": "mediator, page, blocks, times, sizes, entries",
     "transfers": "block_number, log_index, first_index, receiver_pays, path, amounts",
+    "contracts": "kind, address, is_served",
+    "token_events": "block_number, log_index, type, transaction_hash, transaction_index, sender, receiver, value",
+    "exchange_events": "block_number, log_index, type, transaction_hash, transaction_index, order_hash, maker, "
+    "taker, fee_recipient, maker_token, taker_token, maker_amount, taker_amount, maker_fee, taker_fee",
+    "identity_events": "block_number, log_index, type, transaction_hash, transaction_index, identity, meta_hash, "
+    "succeeded, value, recipient, currency_network",
 }
 
 
@@ -40,7 +47,12 @@ def open_writer(url: str) -> Writer:
 
 
 def make_indexer(
-    node: Node, writer: Writer, networks: Sequence[Address], asked: ChainNode | None = None, **options: Any
+    node: Node,
+    writer: Writer,
+    networks: Sequence[Address],
+    asked: ChainNode | None = None,
+    contracts: WantedContracts = NO_CONTRACTS,
+    **options: Any,
 ) -> Indexer:
     """Return an indexer; ``asked`` stands before the node for blocks and logs. A given depth is the finality."""
     if "finality_depth" in options:
@@ -51,14 +63,18 @@ def make_indexer(
         networks,
         lambda address, first: read_network(node, address, first),
         Options(**options),
+        contracts=contracts,
+        find_contract=lambda address: find_contract(node, address, options.get("first_block")),
     )
 
 
-def synchronise(node: Node, url: str, networks: Sequence[Address], **options: Any) -> int:
+def synchronise(
+    node: Node, url: str, networks: Sequence[Address], contracts: WantedContracts = NO_CONTRACTS, **options: Any
+) -> int:
     """Run an index to the head, as a process that starts and ends; return the number of steps."""
     writer = open_writer(url)
     try:
-        indexer = make_indexer(node, writer, networks, **options)
+        indexer = make_indexer(node, writer, networks, contracts=contracts, **options)
         indexer.prepare()
         steps = 0
         while indexer.step() is not None:

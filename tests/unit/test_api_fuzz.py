@@ -167,4 +167,4 @@ def test_no_header_brings_the_api_down(headers: dict[str, str]) -> None:
 
 def test_the_fuzz_knows_every_route() -> None:
     assert Relay in ROUTES
-    assert len(TEMPLATES) == 48
+    assert len(TEMPLATES) == 56

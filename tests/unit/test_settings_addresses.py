@@ -38,6 +38,7 @@ def test_the_example_has_every_key() -> None:
     assert len(addresses.networks) == 2
     assert len(addresses.identity_implementations) == 2
     assert addresses.exchange is not None
+    assert set(addresses.contracts.values()) == {"Exchange", "UnwETH", "Token"}
 
 
 def test_networks_alone_suffice_and_null_counts_as_not_given() -> None:
@@ -88,8 +89,13 @@ def test_factories_may_be_one_or_many_and_implementations_are_put_together() -> 
         ),
         ({"network": []}, '/etc/relay/addresses.json: unknown key "network"; did you mean networks?'),
         (
-            {"networks": [], "exchange": [to_checksum(ONE)]},
-            "/etc/relay/addresses.json: exchange: expected an address (0x and 40 hexadecimal digits), got a list",
+            {"networks": [], "exchange": [to_checksum(ONE), []]},
+            "/etc/relay/addresses.json: exchange entry 2: "
+            "expected an address (0x and 40 hexadecimal digits), got a list",
+        ),
+        (
+            {"networks": [to_checksum(ONE)], "tokens": [to_checksum(TWO), to_checksum(ONE)]},
+            f"/etc/relay/addresses.json: tokens: {to_checksum(ONE)} stands under networks as well",
         ),
     ],
 )
@@ -116,7 +122,7 @@ def test_networks_of_the_settings_come_after_those_of_the_file(tmp_path: Path) -
     path = tmp_path / "addresses.json"
     path.write_text(json.dumps({"networks": [to_checksum(TWO)], "exchange": to_checksum(THREE)}))
     settings = Settings(relay=RelaySettings(addresses_filepath=path, networks=(ONE, TWO)))
-    assert find_addresses(settings) == Addresses(networks=(TWO, ONE), exchange=THREE)
+    assert find_addresses(settings) == Addresses(networks=(TWO, ONE), exchanges=(THREE,))
 
 
 def test_the_file_may_be_missing_only_where_the_settings_name_networks(tmp_path: Path) -> None:

@@ -7,14 +7,7 @@ from relay.addresses import Address
 from relay.api.contract import speaks
 from relay.api.history_schemas import TRUSTLINE_EVENT_TYPES, TrustlineEventQuestionSchema
 from relay.api.resources.base import ApiResource
-from relay.api.schemas import (
-    EVENT_TYPES,
-    ContractType,
-    EventQuestion,
-    EventQuestionSchema,
-    EventSchema,
-    UserEventQuestionSchema,
-)
+from relay.api.schemas import EventQuestion, EventQuestionSchema, EventSchema
 from relay.model import Event, EventType
 from relay.store.reading import EventFilter
 
@@ -30,8 +23,10 @@ DEFAULT_TYPES = (
 """What a list of events holds if no type is asked for."""
 
 
-class _EventResource(ApiResource):
-    def list_events(
+class EventLister(ApiResource):
+    """A resource that lists events of currency networks."""
+
+    def list_network_events(
         self,
         question: EventQuestion,
         network: Address | None = None,
@@ -64,25 +59,25 @@ class _EventResource(ApiResource):
         return [_event(event, head, user) for event in events] + sent
 
 
-class NetworkEvents(_EventResource):
+class NetworkEvents(EventLister):
     """The events of a network."""
 
     @speaks(EventSchema(many=True), query=EventQuestionSchema())
     def get(self, question: EventQuestion, network: Address) -> list[dict[str, Any]]:
         """List events of a network."""
-        return self.list_events(question, network)
+        return self.list_network_events(question, network)
 
 
-class NetworkUserEvents(_EventResource):
+class NetworkUserEvents(EventLister):
     """The events of a user in a network."""
 
     @speaks(EventSchema(many=True), query=EventQuestionSchema())
     def get(self, question: EventQuestion, network: Address, user: Address) -> list[dict[str, Any]]:
         """List events of a network in which a user takes part."""
-        return self.list_events(question, network, user)
+        return self.list_network_events(question, network, user)
 
 
-class TrustlineEvents(_EventResource):
+class TrustlineEvents(EventLister):
     """The events of a trustline."""
 
     @speaks(EventSchema(many=True), query=TrustlineEventQuestionSchema())
@@ -90,21 +85,7 @@ class TrustlineEvents(_EventResource):
         self, question: EventQuestion, network: Address, user: Address, other: Address
     ) -> list[dict[str, Any]]:
         """List the events of the trustline between two users, as ``user`` sees them."""
-        return self.list_events(question, network, user, other, TRUSTLINE_EVENT_TYPES)
-
-
-class UserEvents(_EventResource):
-    """The events of a user in all networks."""
-
-    @speaks(EventSchema(many=True), query=UserEventQuestionSchema())
-    def get(self, question: EventQuestion, user: Address) -> list[dict[str, Any]]:
-        """List events in which a user takes part. Only those of currency networks are indexed."""
-        networks = ContractType.CURRENCY_NETWORK
-        asks_others = question.contract_type not in {None, networks}
-        if asks_others or (question.type is not None and question.type not in EVENT_TYPES[networks]):
-            self.note_block()
-            return []
-        return self.list_events(question, user=user)
+        return self.list_network_events(question, network, user, other, TRUSTLINE_EVENT_TYPES)
 
 
 def _is_between(event: Event, user: Address | None, other: Address) -> bool:
@@ -119,7 +100,7 @@ def _event(event: Event, head: int | None, user: Address | None) -> dict[str, An
         "block_hash": event.block_hash,
         "timestamp": event.timestamp,
         "type": event.type.value,
-        "status": _status(event, head),
+        "status": status_of(event.block_number, head),
         "transaction_hash": event.transaction_hash,
         "log_index": event.log_index,
     }
@@ -136,10 +117,11 @@ def _event(event: Event, head: int | None, user: Address | None) -> dict[str, An
     return answer | _particulars(event)
 
 
-def _status(event: Event, head: int | None) -> str:
+def status_of(block_number: int, head: int | None) -> str:
+    """Return the status of an event in a block; ``head`` is the newest block, None where it is in no block yet."""
     if head is None:
         return "sent"
-    return "confirmed" if head - event.block_number >= CONFIRMED_DEPTH else "pending"
+    return "confirmed" if head - block_number >= CONFIRMED_DEPTH else "pending"
 
 
 def _particulars(event: Event) -> dict[str, Any]:
