@@ -4,7 +4,7 @@ import re
 from collections.abc import Callable
 
 from relay.addresses import Address
-from relay.messaging.limits import Rate
+from relay.messaging.limits import ClientRate
 from relay.messaging.proof import OwnerOf, Proof, fault_of, token_text
 from relay.push.sending import Sender, TokenInvalid
 from relay.store.push import PushStore
@@ -21,7 +21,7 @@ class UnknownToken(Exception):
 
 
 class TooManyTokens(Exception):
-    """The user has as many devices as one may have, or too much is asked from one place."""
+    """There are as many devices as may be, or too much is asked by one client."""
 
 
 class NotTheUser(Exception):
@@ -29,7 +29,11 @@ class NotTheUser(Exception):
 
 
 class Devices:
-    """Registers devices. Nobody is told which there are: to remove one, its token must be known."""
+    """Registers devices. Nobody is told which there are: to remove one, its token must be known.
+
+    A registration that the user signed goes before those that anybody made: it takes their place where all are
+    taken, and theirs never takes its.
+    """
 
     def __init__(
         self,
@@ -37,23 +41,25 @@ class Devices:
         sender: Sender,
         *,
         max_per_user: int,
+        max_users_per_device: int,
         require_signature: bool,
         chain_id: int,
         owner_of: OwnerOf,
         clock: Callable[[], int],
-        rate: Rate,
+        rate: ClientRate,
     ) -> None:
-        """Prepare; ``rate`` is how often one place may ask."""
+        """Prepare; ``rate`` is how often one client may ask."""
         self._store = store
         self._sender = sender
         self._max_per_user = max_per_user
+        self._max_users_per_device = max_users_per_device
         self._require_signature = require_signature
         self._chain_id = chain_id
         self._owner_of = owner_of
         self._clock = clock
         self._rate = rate
 
-    def add(self, user: Address, token: str, place: str, proof: Proof | None) -> None:
+    def add(self, user: Address, token: str, client: str, proof: Proof | None) -> None:
         """Register a device.
 
         Raises:
@@ -61,25 +67,26 @@ class Devices:
             NotSent, StoreError, ChainError: if that cannot be looked at now.
 
         """
-        self._admit("PUT", user, token, place, proof)
+        self._admit("PUT", user, token, client, proof)
         if _TOKEN.fullmatch(token) is None:
             raise InvalidToken("the token is none")
         try:
             self._sender.check(token)
         except TokenInvalid:
             raise InvalidToken("the token is none, or not of this relay's app") from None
-        if not self._store.add_token(user, token, self._max_per_user):
-            raise TooManyTokens(f"the user has {self._max_per_user} devices already")
+        most, most_users = self._max_per_user, self._max_users_per_device
+        if not self._store.add_token(user, token, most, most_users, is_proven=proof is not None):
+            raise TooManyTokens(f"the user has {most} devices already, or the device {most_users} users")
 
-    def remove(self, user: Address, token: str, place: str, proof: Proof | None) -> None:
+    def remove(self, user: Address, token: str, client: str, proof: Proof | None) -> None:
         """Remove a device; raises UnknownToken, TooManyTokens, NotTheUser, StoreError, ChainError."""
-        self._admit("DELETE", user, token, place, proof)
+        self._admit("DELETE", user, token, client, proof)
         if not self._store.remove_token(user, token):
             raise UnknownToken("the user has no such token")
 
-    def _admit(self, action: str, user: Address, token: str, place: str, proof: Proof | None) -> None:
-        if not self._rate.allows(place):
-            raise TooManyTokens("too many tokens a minute from one place")
+    def _admit(self, action: str, user: Address, token: str, client: str, proof: Proof | None) -> None:
+        if not self._rate.allows(client):
+            raise TooManyTokens("too many tokens a minute from one client")
         if proof is None:
             if self._require_signature:
                 raise NotTheUser("this relay takes signed requests only: timestamp and signature are missing")
