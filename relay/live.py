@@ -1,6 +1,5 @@
 """The composition of what is live: streams, messages and push notifications. Part of the composition root."""
 
-import importlib.util
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -13,7 +12,7 @@ from relay.messaging.delivery import Delivery
 from relay.messaging.limits import ClientRate
 from relay.messaging.mailbox import Also, Mailboxes, Rules
 from relay.messaging.upkeep import Upkeep, forgetting
-from relay.push.firebase import Firebase
+from relay.push.firebase import Firebase, key_fault
 from relay.push.sending import Sender
 from relay.push.service import Attempts, PushService
 from relay.push.telling import tell_devices
@@ -60,13 +59,7 @@ def push_fault(settings: Settings) -> str | None:
             return None if _secret(settings) else "[push_notification] webhook_secret_path: the file is empty"
         except (OSError, UnicodeDecodeError):
             return f"[push_notification] webhook_secret_path: {push.webhook_secret_path} cannot be read"
-    if importlib.util.find_spec("firebase_admin") is None:
-        return (
-            "[push_notification] sender: firebase needs the extra, pip install 'trustlines-credit-relay[firebase]'"
-        )
-    if not push.firebase_credentials_path.is_file():
-        return f"[push_notification] firebase_credentials_path: there is no file {push.firebase_credentials_path}"
-    return None
+    return key_fault(push.firebase_credentials_path)
 
 
 def build_live(

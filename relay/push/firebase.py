@@ -24,7 +24,40 @@ _COPIED = {
 
 
 class FirebaseMissing(Exception):
-    """The package that speaks with Firebase is not installed, or the key file is no good."""
+    """The library is not installed, or the key file is no good; one sentence says which."""
+
+
+class _NotTaken(Refused):
+    """Firebase calls an argument invalid, and does not say whether it is the token or the message."""
+
+
+def key_fault(credentials: Path) -> str | None:
+    """Return what is wrong with a key file or with the library, None if all is there."""
+    try:
+        _key(credentials)
+    except FirebaseMissing as error:
+        return str(error)
+    return None
+
+
+def _key(credentials: Path) -> Any:
+    try:
+        from firebase_admin.credentials import Certificate  # noqa: PLC0415 - an extra
+    except ModuleNotFoundError:
+        raise FirebaseMissing(
+            "[push_notification] sender: firebase needs the extra, pip install 'trustlines-credit-relay[firebase]'"
+        ) from None
+    fault = "cannot be read as a key file"
+    try:
+        key = Certificate(str(credentials))
+        fault = "names no project" if not key.project_id else ""
+    except FileNotFoundError:
+        fault = "is not there"
+    except (OSError, ValueError, AttributeError):
+        pass
+    if fault:
+        raise FirebaseMissing(f"[push_notification] firebase_credentials_path: {credentials} {fault}")
+    return key
 
 
 class Firebase:
@@ -32,22 +65,13 @@ class Firebase:
 
     def __init__(self, credentials: Path) -> None:
         """Read the account's key file; raises FirebaseMissing."""
-        try:
-            import firebase_admin  # noqa: PLC0415 - an extra
-            from firebase_admin import messaging  # noqa: PLC0415
-            from google.auth.exceptions import GoogleAuthError  # noqa: PLC0415
-        except ModuleNotFoundError:
-            raise FirebaseMissing(
-                "push notifications by Firebase need the extra: pip install 'trustlines-credit-relay[firebase]'"
-            ) from None
-        try:
-            key = firebase_admin.credentials.Certificate(str(credentials))
-            self._app = firebase_admin.initialize_app(key, {"httpTimeout": _TIMEOUT_SECONDS}, name=_NAME)
-        except (OSError, ValueError):
-            raise FirebaseMissing(
-                f"[push_notification] firebase_credentials_path: {credentials} cannot be read as a key file"
-            ) from None
-        self._firebase: Any = firebase_admin
+        key = _key(credentials)
+        import firebase_admin  # noqa: PLC0415
+        from firebase_admin import messaging  # noqa: PLC0415
+        from google.auth.exceptions import GoogleAuthError  # noqa: PLC0415
+
+        self._app = firebase_admin.initialize_app(key, {"httpTimeout": _TIMEOUT_SECONDS}, name=_NAME)
+        self._faults: Any = firebase_admin.exceptions
         self._messaging: Any = messaging
         self._auth_error: type[Exception] = GoogleAuthError
 
@@ -61,12 +85,16 @@ class Firebase:
 
     def send(self, notification: Notification) -> None:
         """Send something; raises TokenInvalid, NotSent, Refused."""
-        self._hand_over(
-            data_of(notification.stream, orjson.loads(notification.event)), notification.token, dry_run=False
-        )
+        data = data_of(notification.stream, orjson.loads(notification.event))
+        try:
+            self._hand_over(data, notification.token, dry_run=False)
+        except _NotTaken:
+            # Nobody is to lose a device because somebody sent what Firebase does not like.
+            self.check(notification.token)
+            raise
 
     def _hand_over(self, data: dict[str, str], token: str, *, dry_run: bool) -> None:
-        messaging, faults = self._messaging, self._firebase.exceptions
+        messaging, faults = self._messaging, self._faults
         message = messaging.Message(
             data=data,
             token=token,
@@ -81,28 +109,13 @@ class Firebase:
         except messaging.UnregisteredError:
             raise TokenInvalid from None
         except messaging.SenderIdMismatchError:
-            raise Refused("the device belongs to another Firebase account than that of the key file") from None
-        except faults.InvalidArgumentError as error:
-            if _blames_the_token(error):
-                raise TokenInvalid from None
-            raise Refused("Firebase does not take such a message") from None
+            raise Refused("the device belongs to another Firebase project than the key file") from None
+        except faults.InvalidArgumentError:
+            raise _NotTaken("Firebase does not take such a message") from None
         except faults.FirebaseError as error:
             raise NotSent(f"Firebase refused it ({error.code})") from None
         except self._auth_error as error:
             raise NotSent(f"Google does not let the account of the key file in ({type(error).__name__})") from None
-
-
-def _blames_the_token(error: Any) -> bool:
-    """Return whether Firebase says that of all arguments the token is wrong."""
-    try:
-        details = error.http_response.json()["error"]["details"]
-        return any(
-            violation["field"] == "message.token"
-            for detail in details
-            for violation in detail.get("fieldViolations", ())
-        )
-    except (AttributeError, KeyError, TypeError, ValueError):
-        return False
 
 
 def data_of(stream: str, event: dict[str, Any]) -> dict[str, str]:

@@ -1,14 +1,17 @@
 """The devices of users: who may register and remove them."""
 
 import re
+import threading
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 
 from relay.addresses import Address
 from relay.messaging.limits import ClientRate
 from relay.messaging.proof import OwnerOf, Proof, fault_of, token_text
-from relay.push.sending import Sender, TokenInvalid
+from relay.push.sending import NotSent, Sender, TokenInvalid
 from relay.store.push import PushStore
 
+_CHECKS_AT_ONCE, _CHECK_SECONDS = 4, 10.0
 _TOKEN = re.compile(r"[A-Za-z0-9:_.=~+-]{1,1024}")
 
 
@@ -58,6 +61,8 @@ class Devices:
         self._owner_of = owner_of
         self._clock = clock
         self._rate = rate
+        self._checks = ThreadPoolExecutor(_CHECKS_AT_ONCE, "tokens")
+        self._free = threading.BoundedSemaphore(_CHECKS_AT_ONCE)
 
     def add(self, user: Address, token: str, client: str, proof: Proof | None) -> None:
         """Register a device.
@@ -70,13 +75,23 @@ class Devices:
         self._admit("PUT", user, token, client, proof)
         if _TOKEN.fullmatch(token) is None:
             raise InvalidToken("the token is none")
-        try:
-            self._sender.check(token)
-        except TokenInvalid:
-            raise InvalidToken("the token is none, or not of this relay's app") from None
+        self._check(token)
         most, most_users = self._max_per_user, self._max_users_per_device
         if not self._store.add_token(user, token, most, most_users, is_proven=proof is not None):
             raise TooManyTokens(f"the user has {most} devices already, or the device {most_users} users")
+
+    def _check(self, token: str) -> None:
+        """Ask the sender, which may take long: not so often at once that no thread is left for other requests."""
+        if not self._free.acquire(blocking=False):
+            raise NotSent(f"{_CHECKS_AT_ONCE} tokens are being looked at already")
+        check = self._checks.submit(self._sender.check, token)
+        check.add_done_callback(lambda _: self._free.release())
+        try:
+            check.result(_CHECK_SECONDS)
+        except TokenInvalid:
+            raise InvalidToken("the token is none, or not of this relay's app") from None
+        except TimeoutError:
+            raise NotSent(f"no answer within {_CHECK_SECONDS:g} s") from None
 
     def remove(self, user: Address, token: str, client: str, proof: Proof | None) -> None:
         """Remove a device; raises UnknownToken, TooManyTokens, NotTheUser, StoreError, ChainError."""

@@ -14,6 +14,8 @@ CREATE INDEX message_signatures_by_age ON message_signatures (expires_at);
 ALTER TABLE push_tokens ADD COLUMN is_proven boolean NOT NULL DEFAULT false;
 CREATE INDEX push_tokens_by_token ON push_tokens (token);
 
+ALTER TABLE push_notifications ADD COLUMN created_at timestamptz NOT NULL DEFAULT now();
+
 -- Which stream delivers what is told: what a message says of itself is not to be taken for an event.
 ALTER TABLE push_notifications ADD COLUMN stream text NOT NULL DEFAULT 'events'
     CHECK (stream IN ('events', 'messages'));
