@@ -169,6 +169,14 @@ def status_document(health: Health, finality: str) -> dict[str, Any]:
             }
             for follower in status.followers
         ],
+        "push": None
+        if status.push is None
+        else {
+            "waiting": status.push.waiting,
+            "waitingSeconds": round(status.push.waiting_seconds, 1),
+            "givenUp": status.push.given_up,
+            "lastFault": status.push.last_fault,
+        },
         "networks": [
             {
                 "address": to_checksum(network.info.address),
