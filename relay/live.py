@@ -1,6 +1,5 @@
 """The composition of what is live: streams, messages and push notifications. Part of the composition root."""
 
-import importlib.util
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -10,9 +9,10 @@ from typing import TYPE_CHECKING
 from relay.chain.calls import ChainCalls
 from relay.chain.owners import owner_of
 from relay.messaging.delivery import Delivery
-from relay.messaging.limits import Rate
+from relay.messaging.limits import ClientRate
 from relay.messaging.mailbox import Also, Mailboxes, Rules
-from relay.push.firebase import Firebase
+from relay.messaging.upkeep import Upkeep, forgetting
+from relay.push.firebase import Firebase, key_fault
 from relay.push.sending import Sender
 from relay.push.service import Attempts, PushService
 from relay.push.telling import tell_devices
@@ -25,6 +25,7 @@ from relay.store.happenings import HappeningReader
 from relay.store.messages import MessageListener, MessageStore
 from relay.store.operating import OperatingPool
 from relay.store.push import PushLock, PushStore
+from relay.store.rates import RateStore
 from relay.store.reading import FeedListener
 from relay.streams.feeder import Feeder
 from relay.streams.gate import Gate
@@ -58,13 +59,7 @@ def push_fault(settings: Settings) -> str | None:
             return None if _secret(settings) else "[push_notification] webhook_secret_path: the file is empty"
         except (OSError, UnicodeDecodeError):
             return f"[push_notification] webhook_secret_path: {push.webhook_secret_path} cannot be read"
-    if importlib.util.find_spec("firebase_admin") is None:
-        return (
-            "[push_notification] sender: firebase needs the extra, pip install 'trustlines-credit-relay[firebase]'"
-        )
-    if not push.firebase_credentials_path.is_file():
-        return f"[push_notification] firebase_credentials_path: there is no file {push.firebase_credentials_path}"
-    return None
+    return key_fault(push.firebase_credentials_path)
 
 
 def build_live(
@@ -92,16 +87,22 @@ def build_live(
             store,
             sender,
             max_per_user=push.max_devices_per_user,
+            max_users_per_device=push.max_users_per_device,
             require_signature=push.require_signature,
             chain_id=chain_id,
             owner_of=owner,
             clock=clock,
-            rate=Rate(_TOKENS_PER_MINUTE, time.monotonic),
+            rate=ClientRate(RateStore(operating), "tokens from", _TOKENS_PER_MINUTE, time.monotonic),
         )
     messaging = _mailboxes(settings, operating, chain_id, owner, clock, also)
+    if push.enable or settings.messaging.enable:
+        retention = settings.messaging.retention_days * _DAY_SECONDS
+        upkeep = Upkeep(forgetting(MessageStore(operating), RateStore(operating), retention, clock))
+        upkeep.start()
+        stops.append(upkeep.stop)
     if not settings.streams.enable:
         return Live(messaging, devices, lambda app: Gate(app, None, (), partial(_stop_all, stops)))
-    front = _streams(settings, operating, happenings, networks, clock, stops)
+    front = _streams(settings, operating, happenings, networks, stops)
     return Live(messaging, devices, front)
 
 
@@ -121,6 +122,7 @@ def _mailboxes(
         per_receiver=section.max_per_receiver,
         per_client=section.max_per_client,
         max_unread=section.max_unread,
+        max_stored=section.max_stored,
         require_signature=section.require_signature,
     )
     return Mailboxes(
@@ -133,30 +135,29 @@ def _streams(
     operating: OperatingPool,
     happenings: HappeningReader,
     networks: Networks,
-    clock: Callable[[], int],
     stops: list[Callable[[], None]],
 ) -> "Callable[[WSGIApplication], WSGIApplication]":
     section, url = settings.streams, settings.database.url
-    server = StreamServer(Limits(section.max_connections, section.max_buffered_bytes, section.ping_seconds))
+    limits = Limits(
+        max_connections=section.max_connections,
+        max_connections_per_client=section.max_connections_per_client,
+        max_buffered_bytes=section.max_buffered_bytes,
+        ping_seconds=section.ping_seconds,
+    )
+    server = StreamServer(limits)
     feeder = Feeder(happenings, networks, server.hub, server.publish, lambda: FeedListener(url))
     kinds = [Kind.EVENTS]
     ends = [feeder.stop, server.stop, *stops]
     if settings.messaging.enable:
-        delivery = Delivery(
-            MessageStore(operating),
-            server.hub,
-            server.publish,
-            lambda: MessageListener(url),
-            retention_seconds=settings.messaging.retention_days * _DAY_SECONDS,
-            clock=clock,
-        )
+        delivery = Delivery(MessageStore(operating), server.hub, server.publish, lambda: MessageListener(url))
         server.serve_missed(delivery.missed)
         kinds.append(Kind.MESSAGES)
         delivery.start()
         ends.append(delivery.stop)
     server.start()
     feeder.start()
-    return lambda app: Gate(app, server, kinds, partial(_stop_all, ends))
+    header = settings.messaging.client_header
+    return lambda app: Gate(app, server, kinds, partial(_stop_all, ends), client_header=header)
 
 
 def _stop_all(stops: Iterable[Callable[[], None]]) -> None:

@@ -7,7 +7,7 @@ with the reason in the summary; under ``CI=true`` that is a failure.
 import os
 import uuid
 from collections.abc import Callable, Iterator
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import pytest
 from web3 import Web3
@@ -19,6 +19,20 @@ from relay.devnet.postgres import EmbeddedPostgres, create_database, drop_databa
 from relay.devnet.village import Village, catch_up, populate
 
 Part = TypeVar("Part")
+
+_DRAWN = pytest.StashKey[list[str]]()
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any) -> None:
+    """Keep what a process that ran some of the tests has to say of them."""
+    node.config.stash.setdefault(_DRAWN, []).extend(getattr(node, "workeroutput", {}).get("drawn", []))
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    """Say what random tests drew and by which seed."""
+    for line in config.stash.get(_DRAWN, []):
+        terminalreporter.write_line(line)
 
 
 def or_skip(get: Callable[[], Part]) -> Part:

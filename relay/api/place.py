@@ -1,4 +1,4 @@
-"""Where a request comes from, as far as that can be told, and who signed it."""
+"""Whom a request comes from, as far as that can be told, and who signed it."""
 
 import re
 
@@ -6,6 +6,7 @@ from flask import request
 from werkzeug.exceptions import UnprocessableEntity
 
 from relay.addresses import Address
+from relay.clients import client_of
 from relay.messaging.proof import Proof
 
 TIMESTAMP_HEADER, SIGNATURE_HEADER = "X-Trustlines-Timestamp", "X-Trustlines-Signature"
@@ -13,10 +14,10 @@ TIMESTAMP_HEADER, SIGNATURE_HEADER = "X-Trustlines-Timestamp", "X-Trustlines-Sig
 _SIGNATURE = re.compile(r"0x[0-9a-fA-F]{130}")
 
 
-def place_of_request(client_header: str) -> str:
-    """Return the client's address: what a reverse proxy put last into a header, or who is connected."""
+def client_of_request(client_header: str) -> str:
+    """Return what names the client: what a reverse proxy put last into a header, or who is connected."""
     told = request.headers.get(client_header, "") if client_header else ""
-    return told.rpartition(",")[2].strip() or request.remote_addr or ""
+    return client_of(told, request.remote_addr or "")
 
 
 def proof_of_headers(signer: Address) -> Proof | None:

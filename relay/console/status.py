@@ -7,7 +7,7 @@ from relay.chain.nodes import NodeState
 from relay.console.health import SILENT_SECONDS, Health, Standing
 from relay.console.words import count, duration, labelled, moment, plain
 from relay.store.rows import FollowedNetwork
-from relay.store.status import FollowerStatus, ReportedStatus
+from relay.store.status import FollowerStatus, PushStatus, ReportedStatus
 
 _ESTIMATED_FROM = 100_000
 _ROWS = {"blocks": "header", "debts": "debt", "events": "event", "feed": "commit", "trustlines": "trustline"}
@@ -34,6 +34,8 @@ def status_lines(health: Health, now: int, finality: str) -> list[str]:
     rows.append(("networks", _networks_text(health)))
     rows += [("", f"{_name(network)}: {catching_up_text(network, health)}") for network in health.catching_up]
     rows.append(("rows", _rows_text(status.rows)))
+    if status.push is not None:
+        rows.append(("push", _push_text(status.push)))
     return labelled(rows)
 
 
@@ -95,6 +97,13 @@ def _follower_text(follower: FollowerStatus, health: Health) -> str:
     heard = f"heard of {duration(follower.age_seconds)} ago"
     silent = ": it does not answer or has ended" if follower.age_seconds > SILENT_SECONDS else ""
     return f"{follower.process} serves {block}, {place}, {heard}{silent}"
+
+
+def _push_text(push: PushStatus) -> str:
+    waiting = f"{count(push.waiting, 'notification')} waiting"
+    if push.waiting:
+        waiting += f", the oldest for {duration(push.waiting_seconds)}"
+    return waiting + (f"; {push.given_up} given up, last: {push.last_fault}" if push.given_up else "")
 
 
 def _networks_text(health: Health) -> str:
@@ -160,6 +169,14 @@ def status_document(health: Health, finality: str) -> dict[str, Any]:
             }
             for follower in status.followers
         ],
+        "push": None
+        if status.push is None
+        else {
+            "waiting": status.push.waiting,
+            "waitingSeconds": round(status.push.waiting_seconds, 1),
+            "givenUp": status.push.given_up,
+            "lastFault": status.push.last_fault,
+        },
         "networks": [
             {
                 "address": to_checksum(network.info.address),

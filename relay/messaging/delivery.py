@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import threading
-import time
+from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Protocol
@@ -22,8 +22,14 @@ CLAIM_SECONDS = 30.0
 """So long a message may be on its way; after that it counts as unread again, if its reader does not confirm it."""
 
 MOST_AT_ONCE = 1_000
-_SLEEP_SECONDS, _RETRY_SECONDS, _SWEEP_SECONDS = 1.0, 0.5, 60.0
-_READ_SECONDS = 30.0
+_SLEEP_SECONDS, _RETRY_SECONDS = 1.0, 0.5
+_OVERLAP = 1_000
+"""So many messages may be announced before one with a smaller id is."""
+
+_MOST_UNNOTED = 10_000
+
+Note = tuple[Callable[[Sequence[int]], None], Sequence[int]]
+"""What the store is to be told of some messages."""
 
 
 class Listener(Protocol):
@@ -65,17 +71,17 @@ class Delivery:
         hub: Hub,
         publish: Callable[[Iterable[News]], None],
         listen: Callable[[], Listener],
-        *,
-        retention_seconds: int,
-        clock: Callable[[], int],
     ) -> None:
-        """Prepare; messages leave after ``retention_seconds`` even if nobody reads them."""
+        """Prepare; ``listen`` opens a new listener, as often as the old one breaks."""
         self._store = store
         self._hub = hub
         self._publish = publish
         self._listen = listen
-        self._retention_seconds = retention_seconds
-        self._clock = clock
+        # The greatest id that was announced or, before the first, was there; and what went out from here lately.
+        self._heard: int | None = None
+        self._sent: set[int] = set()
+        # What could not be written down when it happened.
+        self._unnoted: deque[Note] = deque(maxlen=_MOST_UNNOTED)
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="messages", daemon=True)
         # Two, so that one slow statement does not hold up the rest; readers' questions wait in line.
@@ -103,10 +109,11 @@ class Delivery:
         return [payload_of(message) for message in found], self._receipt([message.id for message in found])
 
     def deliver(self, ids: Sequence[int]) -> None:
-        """Send messages to those who listen here; raises StoreError."""
-        for message in self._store.claim(ids, CLAIM_SECONDS):
+        """Send messages to those who listen here, each once; raises StoreError."""
+        for message in self._store.claim([number for number in ids if number not in self._sent], CLAIM_SECONDS):
             topic = (Kind.MESSAGES, message.receiver)
             self._publish([News(topic, orjson.dumps(payload_of(message)), self._receipt([message.id]))])
+            self._sent.add(message.id)
 
     def _receipt(self, ids: Sequence[int]) -> Receipt:
         if not ids:
@@ -121,38 +128,31 @@ class Delivery:
             try:
                 do(ids)
             except StoreError as error:
-                logger.warning("messages stay unread that may have been read: %s", error)
+                logger.warning("it will be noted later which messages were read: %s", error)
+                self._unnoted.append((do, ids))
 
         try:
             self._workers.submit(attempt)
         except RuntimeError:
             logger.info("messages stay unread: the relay stops")
 
+    def _note_again(self) -> None:
+        """Write down what could not be written down before; raises StoreError."""
+        while self._unnoted:
+            do, ids = self._unnoted[0]
+            do(ids)
+            self._unnoted.popleft()
+
     def _run(self) -> None:
         listener: Listener | None = None
         is_troubled = False
-        heard_at, swept_at = self._clock(), -_SWEEP_SECONDS
         while not self._stopping.is_set():
             try:
                 if listener is None:
                     listener = self._listen()
-                    # What was sent while nobody listened.
-                    users = self._hub.users(Kind.MESSAGES)
-                    if users:
-                        self.deliver(self._store.unread_ids(users, heard_at - 5))
-                if time.monotonic() - swept_at >= _SWEEP_SECONDS:
-                    self._store.forget_before(self._clock() - self._retention_seconds)
-                    self._store.forget_read(_READ_SECONDS)
-                    swept_at = time.monotonic()
-                now = self._clock()
-                new = [
-                    number
-                    for number, receiver in listener.wait(_SLEEP_SECONDS)
-                    if self._hub.has_followers((Kind.MESSAGES, receiver))
-                ]
-                heard_at = now
-                if new:
-                    self.deliver(new)
+                    self._catch_up()
+                self._note_again()
+                self._hear(listener.wait(_SLEEP_SECONDS))
                 is_troubled = False
             except Exception as error:  # whatever it is: messages must not stay behind for good
                 if not is_troubled:
@@ -165,6 +165,28 @@ class Delivery:
                 self._stopping.wait(_RETRY_SECONDS)
         if listener is not None:
             listener.close()
+
+    def _catch_up(self) -> None:
+        """Deliver what was announced while nobody listened; raises StoreError.
+
+        That it was read meanwhile does not matter: it may have been on another device, by another process.
+        """
+        self._note_again()
+        newest = self._store.newest_id()
+        users = self._hub.users(Kind.MESSAGES)
+        if self._heard is not None and users:
+            self.deliver(self._store.ids_after(self._heard - _OVERLAP, users))
+        self._heard = max(self._heard or 0, newest)
+
+    def _hear(self, announced: Sequence[tuple[int, Address]]) -> None:
+        """Deliver what is announced to those who listen here; raises StoreError."""
+        new = [number for number, receiver in announced if self._hub.has_followers((Kind.MESSAGES, receiver))]
+        if new:
+            self.deliver(new)
+        # Only now: what could not be delivered is looked for again.
+        self._heard = max([self._heard or 0, *(number for number, _ in announced)])
+        if len(self._sent) > 4 * _OVERLAP:
+            self._sent = {number for number in self._sent if number > self._heard - 2 * _OVERLAP}
 
 
 def _nothing() -> None:

@@ -4,6 +4,7 @@ MessagingError
 ├── TooLarge        more bytes than a message may have
 ├── TooMany         too many at once from one place or to one user; later it may be taken
 ├── MailboxFull     the receiver has left too many unread
+├── RelayFull       the relay keeps as many messages as it may
 └── NotProven       the signature that is demanded is missing or does not fit
 """
 
@@ -22,6 +23,10 @@ class TooMany(MessagingError):
 
 class MailboxFull(MessagingError):
     """The receiver has too many unread messages."""
+
+
+class RelayFull(MessagingError):
+    """The relay keeps as many messages as it may."""
 
 
 class NotProven(MessagingError):

@@ -13,6 +13,10 @@ class NotSent(Exception):
     """It did not work this time; the text says why, in a sentence without secrets."""
 
 
+class Refused(Exception):
+    """It will not work however often it is tried, which says nothing of the device; the text says why."""
+
+
 class Sender(Protocol):
     """Sends to devices."""
 
@@ -20,4 +24,4 @@ class Sender(Protocol):
         """Return if a token may be one; raises TokenInvalid if it is none, NotSent if that cannot be told now."""
 
     def send(self, notification: Notification) -> None:
-        """Send something; raises TokenInvalid, NotSent."""
+        """Send something within a minute; raises TokenInvalid, NotSent, Refused."""

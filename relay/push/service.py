@@ -12,13 +12,14 @@ from typing import Protocol
 import orjson
 
 from relay.addresses import Address
-from relay.push.sending import NotSent, Sender, TokenInvalid
+from relay.push.sending import NotSent, Refused, Sender, TokenInvalid
 from relay.store.contract_reading import users_of
 from relay.store.errors import StoreError
 from relay.store.happenings import Happenings
 from relay.store.push import Notification, PushStore, Told
 from relay.streams.composing import compose
 from relay.streams.feeder import Reader, wait_for_graphs
+from relay.streams.hub import Kind
 from relay.streams.payloads import Payload
 from relay.sync.networks import Networks
 
@@ -27,6 +28,9 @@ logger = logging.getLogger(__name__)
 LONGEST_WAIT_SECONDS = 3_600.0
 _IDLE_SECONDS, _RETRY_SECONDS, _SWEEP_SECONDS = 0.3, 2.0, 600.0
 _AT_ONCE, _LEASE_SECONDS = 100, 120.0
+_SENDING_SECONDS = 30.0
+"""So long what was taken together is sent; the rest is put back for a look at what happened meanwhile."""
+
 _OF_THE_BLOCK = frozenset({"blockHash", "blockNumber", "timestamp", "status", "logIndex"})
 _SENT_SECONDS, _DEAD_SECONDS = 86_400, 30 * 86_400
 
@@ -106,7 +110,7 @@ class PushService:
         if users and happened.touched:
             wait_for_graphs(self._networks, happened.position, self._stopping)
         told = [
-            Told(user, orjson.dumps(payload).decode("utf-8"), _subject(payload))
+            Told(user, Kind.EVENTS.value, orjson.dumps(payload).decode("utf-8"), _subject(payload))
             for user, payload in compose(happened, self._networks, users.__contains__)
         ]
         self._store.note(told, happened.position)
@@ -114,9 +118,19 @@ class PushService:
     def send_due(self) -> int:
         """Send what is due and return how much it was; raises StoreError."""
         due = self._store.take_due(_AT_ONCE, _LEASE_SECONDS)
-        for _ in self._workers.map(self._send, due):
-            pass
-        return len(due)
+        until = time.monotonic() + _SENDING_SECONDS
+        tried = list(self._workers.map(lambda notification: self._try(notification, until), due))
+        left = [notification.id for notification, was_tried in zip(due, tried, strict=True) if not was_tried]
+        if left:
+            self._store.put_back(left)
+        return len(due) - len(left)
+
+    def _try(self, notification: Notification, until: float) -> bool:
+        """Send something if there is still time; return whether there was."""
+        if time.monotonic() >= until or self._stopping.is_set():
+            return False
+        self._send(notification)
+        return True
 
     def _send(self, notification: Notification) -> None:
         try:
@@ -124,6 +138,8 @@ class PushService:
         except TokenInvalid:
             logger.info("forgot a device that is gone")
             self._store.forget_token(notification.token)
+        except Refused as fault:
+            self._give_up(notification, str(fault))
         except NotSent as fault:
             self._note_failure(notification, str(fault))
         except Exception:
@@ -135,10 +151,14 @@ class PushService:
     def _note_failure(self, notification: Notification, fault: str) -> None:
         failures = notification.attempts + 1
         if failures >= self._attempts.most:
-            logger.error("gave up push notification %d after %d attempts: %s", notification.id, failures, fault)
-            self._store.give_up(notification.id, fault)
+            self._give_up(notification, fault)
         else:
             self._store.put_off(notification.id, self._attempts.wait(failures), fault)
+
+    def _give_up(self, notification: Notification, fault: str) -> None:
+        attempts = notification.attempts + 1
+        logger.error("gave up push notification %d after %d attempts: %s", notification.id, attempts, fault)
+        self._store.give_up(notification.id, fault)
 
     def _run(self) -> None:
         lock: Lock | None = None

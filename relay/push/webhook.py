@@ -21,7 +21,7 @@ def signature(secret: bytes, timestamp: int, body: bytes) -> str:
 
 
 class Webhook:
-    """POSTs ``{id, user, token, event}``; any 2xx takes it, 410 says that the token is gone."""
+    """POSTs ``{id, user, token, stream, event}``; any 2xx takes it, 410 says that the token is gone."""
 
     def __init__(self, url: str, secret: bytes, timeout: float, clock: Callable[[], int]) -> None:
         """Prepare; ``timeout`` in seconds, ``clock`` tells Unix seconds."""
@@ -43,6 +43,7 @@ class Webhook:
                 "id": notification.id,
                 "user": to_checksum(notification.user),
                 "token": notification.token,
+                "stream": notification.stream,
                 "event": orjson.loads(notification.event),
             }
         )

@@ -24,6 +24,7 @@ class StreamsSettings:
 
     enable: bool = key(Switch(), True)
     max_connections: int = key(WholeNumber(1, 1_000_000), 20_000)
+    max_connections_per_client: int = key(WholeNumber(), 2_000)
     max_buffered_bytes: int = key(WholeNumber(65_536), 262_144)
     ping_seconds: float = key(Seconds(), 30.0)
 
@@ -38,6 +39,7 @@ class MessagingSettings:
     max_per_receiver: int = key(WholeNumber(), 120)
     max_per_client: int = key(WholeNumber(), 120)
     max_unread: int = key(WholeNumber(1), 1_000)
+    max_stored: int = key(WholeNumber(1), 1_000_000)
     retention_days: int = key(WholeNumber(1, 36_500), 30)
     client_header: str = key(Text("the name of an HTTP header", _is_header), "")
 
@@ -62,6 +64,7 @@ class PushNotificationSettings:
     max_attempts: int = key(WholeNumber(1, 100), 8)
     first_wait_seconds: float = key(Seconds(), 2.0)
     max_devices_per_user: int = key(WholeNumber(1, 10_000), 20)
+    max_users_per_device: int = key(WholeNumber(1), 50)
     require_signature: bool = key(Switch(), False)
 
     def faults(self) -> Iterator[tuple[str, str]]:

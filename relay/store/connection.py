@@ -1,6 +1,7 @@
 """Connections to Postgres: how they are opened, what they speak, and a pool with a bounded wait."""
 
 import re
+import select
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -113,6 +114,25 @@ def translated_errors() -> Iterator[None]:
 
 def _one_line(error: Exception) -> str:
     return " ".join(str(error).split()) or type(error).__name__
+
+
+def await_notices(connection: Connection, seconds: float) -> list[str]:
+    """Return the payloads of what was announced on a listening connection, within so many seconds.
+
+    Raises:
+        DatabaseUnreachable: if the connection broke; announcements may have been missed.
+
+    """
+    with translated_errors():
+        if not connection.notifies:
+            # Not select(), which fails once a process has more than 1,024 files open, as one with streams has.
+            poll = select.poll()
+            poll.register(connection.fileno(), select.POLLIN)
+            poll.poll(seconds * 1000)
+            connection.poll()
+        payloads = [str(notice.payload) for notice in connection.notifies]
+        connection.notifies.clear()
+    return payloads
 
 
 class Pool:

@@ -1,15 +1,17 @@
 """The messages between users: kept until they are read, announced to all processes."""
 
-import select
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from relay.addresses import Address
-from relay.store.connection import Connection, Cursor, Row, connect, translated_errors
+from relay.store.connection import Connection, Cursor, Row, await_notices, connect, translated_errors
 from relay.store.operating import OperatingPool
 
 MESSAGE_CHANNEL = "tl_relay_messages"
-"""The channel on which a new message is announced by its id."""
+"""The channel on which a new message is announced by its id and its receiver."""
+
+_MAILBOX_LOCK = 0x7452_0004
+"""First key of the advisory locks under which messages for a user are added; the second is the user's."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,15 +35,24 @@ class MessageStore:
     def __init__(self, pool: OperatingPool) -> None:
         self._pool = pool
 
-    def note_signature(self, cursor: Cursor, digest: bytes, now: int, expires_at: int) -> bool:
+    def note_signature(self, cursor: Cursor, digest: bytes, expires_at: int) -> bool:
         """Return whether a signature is new; from then on it is not."""
-        cursor.execute("DELETE FROM message_signatures WHERE expires_at < to_timestamp(%s)", (now,))
         cursor.execute(
             "INSERT INTO message_signatures (digest, expires_at) VALUES (%s, to_timestamp(%s)) "
             "ON CONFLICT DO NOTHING",
             (digest, expires_at),
         )
         return bool(cursor.rowcount)
+
+    def lock_mailbox(self, cursor: Cursor, receiver: Address) -> None:
+        """Let nobody else add a message for a user until the transaction ends."""
+        cursor.execute("SELECT pg_advisory_xact_lock(%s, hashtext(%s))", (_MAILBOX_LOCK, receiver.hex()))
+
+    def number(self, cursor: Cursor, most: int) -> int:
+        """Return how many messages there are, counting no further than ``most``."""
+        cursor.execute("SELECT count(*) FROM (SELECT FROM messages LIMIT %s) AS counted", (most,))
+        row = cursor.fetchone()
+        return int(row[0]) if row else 0
 
     def number_unread(self, cursor: Cursor, receiver: Address, most: int) -> int:
         """Return how many messages of a user are unread, counting no further than ``most``."""
@@ -110,13 +121,19 @@ class MessageStore:
         with self._pool.transaction() as cursor:
             cursor.execute("DELETE FROM messages WHERE read_at < now() - %s * interval '1 s'", (seconds,))
 
-    def unread_ids(self, receivers: Sequence[Address], since: int) -> list[int]:
-        """Return the unread messages of some users that were sent at or after a time."""
+    def newest_id(self) -> int:
+        """Return the id of the newest message, 0 before the first; ids grow, but may be committed out of order."""
+        with self._pool.transaction() as cursor:
+            cursor.execute("SELECT coalesce(max(id), 0) FROM messages")
+            row = cursor.fetchone()
+            return int(row[0]) if row else 0
+
+    def ids_after(self, number: int, receivers: Sequence[Address]) -> list[int]:
+        """Return the messages of some users with greater ids, read or not."""
         with self._pool.transaction() as cursor:
             cursor.execute(
-                "SELECT id FROM messages WHERE receiver = ANY(%s) AND sent_at >= to_timestamp(%s) "
-                "AND read_at IS NULL AND (claimed_until IS NULL OR claimed_until < now()) ORDER BY id",
-                (list(receivers), since),
+                "SELECT id FROM messages WHERE id > %s AND receiver = ANY(%s) ORDER BY id",
+                (number, list(receivers)),
             )
             return [row[0] for row in cursor.fetchall()]
 
@@ -125,6 +142,11 @@ class MessageStore:
         with self._pool.transaction() as cursor:
             cursor.execute("DELETE FROM messages WHERE sent_at < to_timestamp(%s)", (time,))
             return int(cursor.rowcount)
+
+    def forget_signatures(self, now: int) -> None:
+        """Remove the signatures that would not count any more."""
+        with self._pool.transaction() as cursor:
+            cursor.execute("DELETE FROM message_signatures WHERE expires_at < to_timestamp(%s)", (now,))
 
 
 class MessageListener:
@@ -144,12 +166,7 @@ class MessageListener:
             DatabaseUnreachable: if the connection broke; announcements may have been missed.
 
         """
-        with translated_errors():
-            if not self._connection.notifies:
-                select.select([self._connection], [], [], seconds)
-                self._connection.poll()
-            texts = [notice.payload for notice in self._connection.notifies]
-            self._connection.notifies.clear()
+        texts = await_notices(self._connection, seconds)
         return [(int(number), bytes.fromhex(receiver)) for number, receiver in map(str.split, texts)]
 
     def close(self) -> None:

@@ -15,11 +15,16 @@ _LOCK = 0x7452_0003
 
 @dataclass(frozen=True, slots=True)
 class Notification:
-    """Something to be sent to a device; ``event`` is JSON, ``attempts`` how often it was tried in vain."""
+    """Something to be sent to a device.
+
+    ``stream`` ("events", "messages") is the one that delivers the same, ``event`` is JSON, ``attempts`` is how
+    often it was tried in vain.
+    """
 
     id: int
     user: Address
     token: str
+    stream: str
     event: str
     attempts: int
 
@@ -29,6 +34,7 @@ class Told:
     """What a user is to be told: JSON, and what tells it apart (None: everything is told)."""
 
     user: Address
+    stream: str
     event: str
     subject: bytes | None
 
@@ -64,20 +70,35 @@ class PushStore:
     def __init__(self, pool: OperatingPool) -> None:
         self._pool = pool
 
-    def add_token(self, user: Address, token: str, most: int) -> bool:
-        """Add a device of a user; return False if there are ``most`` of them already."""
+    def add_token(self, user: Address, token: str, most: int, most_users: int, *, is_proven: bool) -> bool:
+        """Add a device of a user; return False if it has no place.
+
+        A user has at most ``most`` of them, and a device at most ``most_users``. One whose registration the user
+        signed (``is_proven``) takes the place of the oldest that nobody signed for.
+        """
         with self._pool.transaction() as cursor:
             # Two that come at once are counted one after the other.
             cursor.execute("SELECT pg_advisory_xact_lock(%s, hashtext(%s))", (_LOCK, user.hex()))
-            cursor.execute(
-                "SELECT count(*) FROM push_tokens WHERE user_address = %s AND token <> %s", (user, token)
-            )
-            row = cursor.fetchone()
-            if row is not None and row[0] >= most:
+            if not is_proven and _count(cursor, "token = %s AND user_address <> %s", token, user) >= most_users:
                 return False
+            if _count(cursor, "user_address = %s AND token <> %s", user, token) >= most:
+                if not is_proven:
+                    return False
+                cursor.execute(
+                    "DELETE FROM push_tokens WHERE user_address = %s AND token = (SELECT token FROM push_tokens "
+                    "WHERE user_address = %s AND token <> %s AND NOT is_proven ORDER BY registered_at LIMIT 1) "
+                    "RETURNING token",
+                    (user, user, token),
+                )
+                replaced = cursor.fetchone()
+                if replaced is None:
+                    return False
+                _forget_waiting(cursor, user, replaced[0])
             cursor.execute(
-                "INSERT INTO push_tokens (user_address, token) VALUES (%s, %s) ON CONFLICT DO NOTHING",
-                (user, token),
+                "INSERT INTO push_tokens AS old (user_address, token, is_proven) VALUES (%s, %s, %s) "
+                "ON CONFLICT (user_address, token) DO UPDATE SET is_proven = true "
+                "WHERE excluded.is_proven AND NOT old.is_proven",
+                (user, token, is_proven),
             )
             return True
 
@@ -86,7 +107,7 @@ class PushStore:
         with self._pool.transaction() as cursor:
             cursor.execute("DELETE FROM push_tokens WHERE user_address = %s AND token = %s", (user, token))
             found = bool(cursor.rowcount)
-            cursor.execute("DELETE FROM push_notifications WHERE user_address = %s AND token = %s", (user, token))
+            _forget_waiting(cursor, user, token)
             return found
 
     def forget_token(self, token: str) -> None:
@@ -127,7 +148,7 @@ class PushStore:
                 "UPDATE push_notifications SET due_at = now() + %s * interval '1 s' WHERE id IN ("
                 "SELECT id FROM push_notifications WHERE state = 'waiting' AND due_at <= now() "
                 "ORDER BY due_at, id LIMIT %s FOR UPDATE SKIP LOCKED) "
-                "RETURNING id, user_address, token, event, attempts",
+                "RETURNING id, user_address, token, stream, event, attempts",
                 (seconds, most),
             )
             return sorted((Notification(*row) for row in cursor.fetchall()), key=lambda entry: entry.id)
@@ -161,6 +182,11 @@ class PushStore:
             cursor.execute("SELECT state, count(*) FROM push_notifications GROUP BY state")
             return dict(cursor.fetchall())
 
+    def put_back(self, numbers: Sequence[int]) -> None:
+        """Let others be sent before: these have been taken, but not tried."""
+        with self._pool.transaction() as cursor:
+            cursor.execute("UPDATE push_notifications SET due_at = now() WHERE id = ANY(%s)", (list(numbers),))
+
     def _set(self, number: int, change: str, *values: object) -> None:
         with self._pool.transaction() as cursor:
             cursor.execute(
@@ -168,17 +194,27 @@ class PushStore:
             )
 
 
+def _count(cursor: Cursor, condition: str, *values: object) -> int:
+    cursor.execute(f"SELECT count(*) FROM push_tokens WHERE {condition}", values)
+    row = cursor.fetchone()
+    return int(row[0]) if row else 0
+
+
+def _forget_waiting(cursor: Cursor, user: Address, token: str) -> None:
+    cursor.execute("DELETE FROM push_notifications WHERE user_address = %s AND token = %s", (user, token))
+
+
 def enqueue(cursor: Cursor, told: Iterable[Told]) -> None:
     """Make notifications for all devices of those who are told, in the caller's transaction."""
-    rows = [(order, item.user, item.event, item.subject) for order, item in enumerate(told)]
+    rows = [(order, item.user, item.stream, item.event, item.subject) for order, item in enumerate(told)]
     if rows:
         execute_values(
             cursor,
-            "INSERT INTO push_notifications (user_address, token, subject, event, due_at, changed_at) "
-            "SELECT t.user_address, t.token, told.subject, told.event, now(), now() "
-            "FROM (VALUES %s) AS told (number, user_address, event, subject) "
+            "INSERT INTO push_notifications (user_address, token, subject, stream, event, due_at, changed_at) "
+            "SELECT t.user_address, t.token, told.subject, told.stream, told.event, now(), now() "
+            "FROM (VALUES %s) AS told (number, user_address, stream, event, subject) "
             "JOIN push_tokens t ON t.user_address = told.user_address ORDER BY told.number "
             "ON CONFLICT (token, user_address, subject) DO NOTHING",
             rows,
-            template="(%s, %s::bytea, %s, %s::bytea)",
+            template="(%s, %s::bytea, %s, %s, %s::bytea)",
         )

@@ -1,6 +1,5 @@
 """What readers take from the database: the state of networks, what changed since, and lists of events."""
 
-import select
 from binascii import unhexlify
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -14,7 +13,7 @@ from graph.trustline import Row as TrustlineRow
 from relay.addresses import Address
 from relay.model import Event, EventType, Terms
 from relay.store.arrays import numbers, octets
-from relay.store.connection import Connection, Cursor, Pool, Row, connect, translated_errors
+from relay.store.connection import Connection, Cursor, Pool, Row, await_notices, connect, translated_errors
 from relay.store.migrate import require_current
 from relay.store.rows import (
     NETWORK_COLUMNS,
@@ -174,13 +173,7 @@ class FeedListener:
             DatabaseUnreachable: if the connection broke; announcements may have been missed.
 
         """
-        with translated_errors():
-            if not self._connection.notifies:
-                select.select([self._connection], [], [], seconds)
-                self._connection.poll()
-            announced = bool(self._connection.notifies)
-            self._connection.notifies.clear()
-            return announced
+        return bool(await_notices(self._connection, seconds))
 
     def close(self) -> None:
         """End the connection."""

@@ -69,11 +69,25 @@ class FollowerStatus:
 
 
 @dataclass(frozen=True, slots=True)
+class PushStatus:
+    """Push notifications that wait, and those that were given up within 30 days.
+
+    ``waiting_seconds`` is how long the oldest has waited, ``last_fault`` why one was given up last.
+    """
+
+    waiting: int
+    waiting_seconds: float
+    given_up: int
+    last_fault: str
+
+
+@dataclass(frozen=True, slots=True)
 class RelayStatus:
     """All that the database tells of a relay, as of one moment.
 
     ``has_writer`` says whether a process holds the lock of the one that writes, ``choices`` are the networks that
-    operators added (true) or removed (false) by command; ``rows`` counts tables, large ones by estimate.
+    operators added (true) or removed (false) by command; ``rows`` counts tables, large ones by estimate;
+    ``push`` is None where no device is registered.
     """
 
     index: ReportedStatus | None
@@ -84,6 +98,7 @@ class RelayStatus:
     choices: dict[Address, bool]
     rows: dict[str, int]
     has_writer: bool
+    push: PushStatus | None = None
 
 
 def write_status(cursor: Cursor, status: IndexStatus) -> None:
@@ -187,7 +202,19 @@ class StatusReader:
                 choices=choices(cursor),
                 rows=_row_counts(cursor),
                 has_writer=_has_writer(cursor),
+                push=_push(cursor),
             )
+
+
+def _push(cursor: Cursor) -> PushStatus | None:
+    cursor.execute(
+        "SELECT count(*) FILTER (WHERE state = 'waiting'), coalesce(extract(epoch FROM now() - "
+        "min(created_at) FILTER (WHERE state = 'waiting'))::float, 0), count(*) FILTER (WHERE state = 'dead'), "
+        "coalesce((SELECT fault FROM push_notifications WHERE state = 'dead' ORDER BY changed_at DESC LIMIT 1), "
+        "'') FROM push_notifications WHERE state <> 'sent' HAVING count(*) > 0 OR EXISTS (SELECT FROM push_tokens)"
+    )
+    row = cursor.fetchone()
+    return None if row is None else PushStatus(*row)
 
 
 def _index_status(cursor: Cursor) -> ReportedStatus | None:

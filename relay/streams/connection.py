@@ -18,7 +18,11 @@ logger = logging.getLogger(__name__)
 MAX_INCOMING_BYTES = 65_536
 """Larger messages close the connection with code 1009."""
 
-_WAITING_CALLS = 16
+READ_BYTES = 16_384
+"""So much is read from a connection before it is the turn of the others."""
+
+_WAITING_CALLS, _WAITING_BYTES = 16, 65_536
+_FRAMES_AT_ONCE, _FRAMES_PER_SECOND = 300.0, 50.0
 _HOLD_SECONDS = 1.0
 GOING_AWAY = 1001
 
@@ -43,18 +47,28 @@ class _Probe:
     releases: bool = False
 
 
-class Connection(asyncio.Protocol):
+class Connection(asyncio.BufferedProtocol):
     """Carries a session over a socket whose WebSocket handshake is done but for the answer.
 
     Everything happens in the thread of one event loop. What is said is in ``talk``, set before the socket is.
+
+    What a client can cost is bounded: nothing is read from one that sends frames too often, or whose calls have
+    not been answered yet; no call is carried out while the answers to others wait to be read; and one that leaves
+    too many notifications unread, or pings unanswered, is cut off.
     """
 
     __slots__ = (
+        "_buffer",
         "_ended",
+        "_frames_at",
+        "_frames_left",
         "_handshake",
         "_held",
         "_held_bytes",
         "_inbox",
+        "_inbox_bytes",
+        "_is_writable",
+        "_largest_answer",
         "_max_buffered",
         "_number",
         "_part",
@@ -66,21 +80,32 @@ class Connection(asyncio.Protocol):
         "_worker",
     )
 
-    def __init__(self, handshake: bytes, max_buffered: int, ended: Callable[["Connection"], None]) -> None:
-        """Prepare to send ``handshake`` first; no more than ``max_buffered`` bytes wait for a slow reader."""
+    def __init__(
+        self, handshake: bytes, max_buffered: int, buffer: memoryview, ended: Callable[["Connection"], None]
+    ) -> None:
+        """Prepare to send ``handshake`` first.
+
+        No more than ``max_buffered`` bytes of notifications wait for a slow reader. What arrives is read into
+        ``buffer``, which all connections of a loop share.
+        """
         self._handshake = handshake
+        self._buffer = buffer
         self._max_buffered = max_buffered
         self._ended = ended
         self._websocket = Protocol(SERVER, state=OPEN, max_size=MAX_INCOMING_BYTES)
         self._talk: Talk | None = None
         self._transport: asyncio.Transport | None = None
-        self._inbox: deque[str | bytes] | None = None
+        self._inbox: deque[bytes] | None = None
+        self._inbox_bytes = 0
+        self._frames_left, self._frames_at = _FRAMES_AT_ONCE, 0.0
+        self._is_writable = True
+        self._largest_answer = 0
         self._worker: asyncio.Task[None] | None = None
         self._probes: deque[_Probe] | None = None
         self._receipts: list[Receipt] | None = None
         self._held: list[tuple[bytes, Receipt | None]] | None = None
         self._held_bytes = 0
-        self._part: bytes | None = None
+        self._part: bytearray | None = None
         self._number = 0
 
     def carry(self, talk: Talk) -> None:
@@ -95,13 +120,28 @@ class Connection(asyncio.Protocol):
         self._transport.write(self._handshake)
         self._handshake = b""
 
-    def data_received(self, data: bytes) -> None:
+    def get_buffer(self, sizehint: int) -> memoryview:  # noqa: ARG002 - asyncio's signature
+        """Return where to put what arrives."""
+        return self._buffer
+
+    def buffer_updated(self, nbytes: int) -> None:
         """Take in frames."""
-        self._websocket.receive_data(data)
-        for event in self._websocket.events_received():
+        self._websocket.receive_data(bytes(self._buffer[:nbytes]))
+        events = self._websocket.events_received()
+        for event in events:
             if isinstance(event, Frame):
                 self._take(event)
+        self._count_frames(len(events))
         self._flush()
+
+    def pause_writing(self) -> None:
+        """The other side reads slowly: answer no further calls."""
+        self._is_writable = False
+
+    def resume_writing(self) -> None:
+        """The other side has read most of it."""
+        self._is_writable, self._largest_answer = True, 0
+        self._go_on()
 
     def eof_received(self) -> bool:
         """The other side has ended its half; so do we."""
@@ -118,7 +158,7 @@ class Connection(asyncio.Protocol):
             if held is not None:
                 held.lost()
         self._transport, self._probes, self._receipts, self._held = None, None, None, None
-        self._inbox = None
+        self._inbox, self._inbox_bytes = None, 0
         if self._talk is not None:
             self._talk.close()
             self._talk = None
@@ -127,25 +167,19 @@ class Connection(asyncio.Protocol):
     # What a session calls.
 
     def respond(self, text: bytes, receipt: Receipt | None = None) -> None:
-        """Send an answer at once."""
-        if self._transport is None or self._websocket.state is not OPEN:
-            if receipt is not None:
-                receipt.lost()
-            return
-        if receipt is not None:
-            self._await_receipt(receipt)
-        self._websocket.send_text(text)
-        self._flush()
+        """Send an answer at once, however long it is."""
+        self._largest_answer = max(self._largest_answer, len(text))
+        self._send(text, receipt)
 
     def notify(self, text: bytes, receipt: Receipt | None) -> None:
         """Send a notification, after those that are held back."""
         if self._held is None or self._transport is None:
-            self.respond(text, receipt)
+            self._send(text, receipt)
             return
         self._held.append((text, receipt))
         self._held_bytes += len(text)
         if self._held_bytes > self._max_buffered:
-            self._drop("it does not answer pings")
+            self.drop("it reads too slowly")
 
     def hold(self) -> None:
         """Keep notifications back from now on."""
@@ -160,12 +194,17 @@ class Connection(asyncio.Protocol):
 
     # What the server calls.
 
+    @property
+    def waiting_bytes(self) -> int:
+        """How much waits in memory until the other side reads it."""
+        return self._held_bytes + (self._transport.get_write_buffer_size() if self._transport is not None else 0)
+
     def check(self, now: float, silence_seconds: float) -> None:
         """Ping, or end a connection whose last ping has found no answer for too long."""
         if self._transport is None:
             return
         if self._probes and now - self._probes[0].sent_at >= silence_seconds:
-            self._drop("it does not answer pings")
+            self.drop("it does not answer pings")
         elif not self._probes:
             self._probe()
 
@@ -180,32 +219,65 @@ class Connection(asyncio.Protocol):
         if self._transport is not None:
             self._transport.abort()
 
+    def drop(self, reason: str) -> None:
+        """End the connection without waiting for the other side, which would not hear of it anyway."""
+        if self._transport is not None:
+            logger.info("ended a stream: %s", reason)
+            self._transport.abort()
+
     def _take(self, frame: Frame) -> None:
         if frame.opcode is Opcode.PONG:
             self._take_pong(bytes(frame.data))
         elif frame.opcode in (Opcode.TEXT, Opcode.BINARY, Opcode.CONT):
-            self._part = (self._part or b"") + frame.data
+            if self._part is None:
+                self._part = bytearray()
+            self._part += frame.data
             if frame.fin:
-                message, self._part = self._part, None
+                message, self._part = bytes(self._part), None
                 self._queue(message)
+
+    def _count_frames(self, number: int) -> None:
+        """Read nothing for a while from somebody who sends more frames than a client has reason to."""
+        loop = asyncio.get_running_loop()
+        now = loop.time()
+        left = min(_FRAMES_AT_ONCE, self._frames_left + (now - self._frames_at) * _FRAMES_PER_SECOND)
+        self._frames_left, self._frames_at = left - number, now
+        if self._frames_left < 0:
+            loop.call_later(-self._frames_left / _FRAMES_PER_SECOND + 0.01, self._regulate)
+        self._regulate()
+
+    def _regulate(self) -> None:
+        """Read on or not, as the calls that wait and the frames that came allow."""
+        if self._transport is None:
+            return
+        elapsed = asyncio.get_running_loop().time() - self._frames_at
+        has_too_many = self._inbox is not None and len(self._inbox) >= _WAITING_CALLS
+        is_too_fast = self._frames_left + elapsed * _FRAMES_PER_SECOND < 0
+        if has_too_many or is_too_fast or self._inbox_bytes > _WAITING_BYTES:
+            self._transport.pause_reading()
+        else:
+            self._transport.resume_reading()
 
     def _queue(self, text: bytes) -> None:
         if self._inbox is None:
             self._inbox = deque()
         self._inbox.append(text)
-        if len(self._inbox) >= _WAITING_CALLS and self._transport is not None:
-            self._transport.pause_reading()
-        if self._worker is None:
+        self._inbox_bytes += len(text)
+        self._go_on()
+
+    def _go_on(self) -> None:
+        if self._inbox and self._worker is None and self._is_writable:
             self._worker = asyncio.get_running_loop().create_task(self._work())
 
     async def _work(self) -> None:
         """Carry out one call after the other: answers keep the order of the questions."""
         try:
-            while self._inbox and self._talk is not None:
+            while self._inbox and self._is_writable and self._talk is not None:
                 text = self._inbox.popleft()
-                if len(self._inbox) == _WAITING_CALLS - 1 and self._transport is not None:
-                    self._transport.resume_reading()
+                self._inbox_bytes -= len(text)
                 await self._talk.receive(text)
+                # The other connections come in between.
+                await asyncio.sleep(0)
         except Exception:
             logger.exception("a call over a stream failed")
             self._websocket.fail(1011, "internal error")
@@ -213,6 +285,17 @@ class Connection(asyncio.Protocol):
         finally:
             self._worker = None
             self._inbox = self._inbox or None
+            self._regulate()
+
+    def _send(self, text: bytes, receipt: Receipt | None) -> None:
+        if self._transport is None or self._websocket.state is not OPEN:
+            if receipt is not None:
+                receipt.lost()
+            return
+        if receipt is not None:
+            self._await_receipt(receipt)
+        self._websocket.send_text(text)
+        self._flush()
 
     def _await_receipt(self, receipt: Receipt) -> None:
         if self._receipts is None:
@@ -258,9 +341,9 @@ class Connection(asyncio.Protocol):
             self._release()
 
     def _release(self) -> None:
-        held, self._held = self._held or (), None
+        held, self._held, self._held_bytes = self._held or (), None, 0
         for text, receipt in held:
-            self.respond(text, receipt)
+            self._send(text, receipt)
 
     def _flush(self) -> None:
         if self._transport is None:
@@ -271,11 +354,8 @@ class Connection(asyncio.Protocol):
             else:
                 self._transport.close()
                 return
-        if self._transport.get_write_buffer_size() > self._max_buffered:
-            self._drop("it reads too slowly")
-
-    def _drop(self, reason: str) -> None:
-        """End the connection without waiting for the other side, which would not hear of it anyway."""
-        if self._transport is not None:
-            logger.info("ended a stream: %s", reason)
-            self._transport.abort()
+        waiting = self._transport.get_write_buffer_size()
+        if not waiting:
+            self._largest_answer = 0
+        if waiting > self._max_buffered + self._largest_answer:
+            self.drop("it reads too slowly")

@@ -10,6 +10,7 @@ from websockets.datastructures import Headers
 from websockets.http11 import Request
 from websockets.server import ServerProtocol
 
+from relay.clients import client_of
 from relay.streams.hub import Kind
 from relay.streams.server import StreamServer
 
@@ -29,9 +30,19 @@ class Gate:
     """
 
     def __init__(
-        self, app: "WSGIApplication", server: StreamServer | None, kinds: Iterable[Kind], stop: Callable[[], None]
+        self,
+        app: "WSGIApplication",
+        server: StreamServer | None,
+        kinds: Iterable[Kind],
+        stop: Callable[[], None],
+        *,
+        client_header: str = "",
     ) -> None:
-        """Serve streams of some kinds; ``stop`` ends what was started for them and the server."""
+        """Serve streams of some kinds; ``stop`` ends what was started for them and the server.
+
+        ``client_header`` is the header in which a reverse proxy names the client, empty for none.
+        """
+        self._client_variable = f"HTTP_{client_header.upper().replace('-', '_')}" if client_header else ""
         self._app = app
         self._server = server
         self._kinds: Mapping[str, Kind] = {f"{PREFIX}/{kind}": kind for kind in kinds}
@@ -48,9 +59,10 @@ class Gate:
             status = HTTPStatus(response.status_code)
             upgrade = [("Upgrade", "websocket")] if status is HTTPStatus.UPGRADE_REQUIRED else []
             return _refuse(start_response, status, "this URL takes WebSocket connections only", upgrade)
-        if not isinstance(taken, socket.socket) or self._server.is_full:
+        client = client_of(str(environ.get(self._client_variable, "")), str(environ.get("REMOTE_ADDR", "")))
+        if not isinstance(taken, socket.socket) or not self._server.admit(client):
             return _refuse(start_response, _BUSY, "no further stream can be opened", [("Retry-After", "5")])
-        self._server.take(socket.socket(fileno=taken.detach()), kind, response.serialize())
+        self._server.take(socket.socket(fileno=taken.detach()), kind, response.serialize(), client)
         # To gunicorn this says that there is nothing to answer.
         raise StopIteration
 

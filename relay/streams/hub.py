@@ -57,19 +57,24 @@ class News:
 class Hub:
     """The subscriptions of this process."""
 
-    def __init__(self) -> None:
+    def __init__(self, most: int = 1_000_000) -> None:
+        """Begin without any; ``most`` are meant to be there at once."""
         self._by_topic: dict[Topic, list[Subscription]] = {}
+        self._most = most
+        self._number = 0
 
     def subscribe(self, topic: Topic, sink: Sink) -> Subscription:
         """Let a sink hear of a topic from now on."""
         subscription = Subscription(f"0x{secrets.token_hex(8)}", topic, sink)
         self._by_topic.setdefault(topic, []).append(subscription)
+        self._number += 1
         return subscription
 
     def unsubscribe(self, subscription: Subscription) -> None:
         """End a subscription."""
         followers = self._by_topic[subscription.topic]
         followers.remove(subscription)
+        self._number -= 1
         if not followers:
             del self._by_topic[subscription.topic]
 
@@ -89,6 +94,11 @@ class Hub:
     def users(self, kind: Kind) -> list[Address]:
         """Return whose news of a kind are followed; may be asked from any thread."""
         return [user for found, user in list(self._by_topic) if found is kind]
+
+    @property
+    def is_full(self) -> bool:
+        """Whether there are as many subscriptions as there are meant to be."""
+        return self._number >= self._most
 
     @property
     def is_empty(self) -> bool:

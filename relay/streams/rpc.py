@@ -78,7 +78,7 @@ async def _answer_one(data: object, methods: Mapping[str, Method]) -> bytes | No
         call = _read(data)
     except RpcError as error:
         number = data.get("id") if isinstance(data, dict) else None
-        return _error(number if isinstance(number, str | int | float) else None, error)
+        return _error(number if _is_id(number) else None, error)
     try:
         result = await _carry_out(call, methods)
     except RpcError as error:
@@ -96,9 +96,13 @@ def _read(data: object) -> Call:
     method, number = data.get("method"), data.get("id")
     if not isinstance(method, str):
         raise RpcError(INVALID_REQUEST, "the method is a string")
-    if isinstance(number, bool) or not isinstance(number, str | int | float | None):
+    if not _is_id(number):
         raise RpcError(INVALID_REQUEST, "the id is a string or a number")
     return Call(number, "id" in data, method, data.get("params"))
+
+
+def _is_id(value: object) -> bool:
+    return isinstance(value, str | int | float | None) and not isinstance(value, bool)
 
 
 async def _carry_out(call: Call, methods: Mapping[str, Method]) -> Any:

@@ -5,11 +5,13 @@ import logging
 import resource
 import socket
 import threading
+from collections import Counter
 from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 
-from relay.streams.connection import Connection
+from relay.streams.connection import READ_BYTES, Connection
 from relay.streams.hub import Hub, Kind, News
 from relay.streams.session import Missed, Session
 
@@ -22,22 +24,35 @@ _OTHER_FILES = 200
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What streams may cost: connections at once, and bytes that wait for one of them.
+    """What streams may cost: connections at once, of all and of one client (0: any), and bytes that wait.
 
+    ``max_buffered_bytes`` of notifications wait for a slow reader, ``max_buffered_bytes_of_all`` for all.
     ``ping_seconds`` lie between pings; a connection that has not answered by the next is ended.
     """
 
     max_connections: int = 20_000
+    max_connections_per_client: int = 0
     max_buffered_bytes: int = 262_144
+    max_buffered_bytes_of_all: int = 256 * 2**20
     ping_seconds: float = 30.0
+
+    @property
+    def max_subscriptions(self) -> int:
+        """So many subscriptions there may be: five for each connection, which needs one."""
+        return 5 * self.max_connections
 
 
 class StreamServer:
     """The streams of this process."""
 
     def __init__(self, limits: Limits) -> None:
-        self.hub = Hub()
+        self.hub = Hub(limits.max_subscriptions)
         self._limits = limits
+        self._buffer = memoryview(bytearray(READ_BYTES))
+        # By client; counted when a connection is let in, which any thread may do.
+        self._admitted: Counter[str] = Counter()
+        self._number_admitted = 0
+        self._lock = threading.Lock()
         self._missed: Missed | None = None
         self._connections: set[Connection] = set()
         self._loop = asyncio.new_event_loop()
@@ -48,11 +63,6 @@ class StreamServer:
     def loop(self) -> asyncio.AbstractEventLoop:
         """The loop in whose thread the hub and all connections live."""
         return self._loop
-
-    @property
-    def is_full(self) -> bool:
-        """Whether no further connection is taken; may be asked from any thread."""
-        return self._is_stopping or len(self._connections) >= self._limits.max_connections
 
     @property
     def number_of_connections(self) -> int:
@@ -73,10 +83,27 @@ class StreamServer:
                 resource.setrlimit(resource.RLIMIT_NOFILE, (granted, hard))
         self._thread.start()
 
-    def take(self, sock: socket.socket, kind: Kind, handshake: bytes) -> None:
-        """Carry on with a connection; ``handshake`` is sent first. May be called from any thread."""
-        sock.setblocking(False)
-        asyncio.run_coroutine_threadsafe(self._begin(sock, kind, handshake), self._loop)
+    def admit(self, client: str) -> bool:
+        """Return whether a client may open one more connection, which is then to be handed to ``take``.
+
+        May be called from any thread.
+        """
+        limits = self._limits
+        with self._lock:
+            is_full = self._number_admitted >= limits.max_connections
+            has_enough = 0 < limits.max_connections_per_client <= self._admitted[client]
+            if self._is_stopping or is_full or has_enough:
+                return False
+            self._admitted[client] += 1
+            self._number_admitted += 1
+            return True
+
+    def take(self, sock: socket.socket, kind: Kind, handshake: bytes, client: str) -> None:
+        """Carry on with a connection of a client who was admitted; ``handshake`` is sent first.
+
+        May be called from any thread.
+        """
+        asyncio.run_coroutine_threadsafe(self._begin(sock, kind, handshake, client), self._loop)
 
     def publish(self, news: Iterable[News]) -> None:
         """Tell followers what happened, in this order. May be called from any thread."""
@@ -84,7 +111,10 @@ class StreamServer:
 
     def stop(self) -> None:
         """Tell everybody that the server stops, and end; returns within some seconds."""
-        self._is_stopping = True
+        with self._lock:
+            if self._is_stopping:
+                return
+            self._is_stopping = True
         with suppress(TimeoutError):
             asyncio.run_coroutine_threadsafe(self._end(), self._loop).result(_FAREWELL_SECONDS * 2)
         self._loop.call_soon_threadsafe(self._loop.stop)
@@ -95,17 +125,31 @@ class StreamServer:
         check = self._loop.create_task(self._keep_checking())
         self._loop.run_forever()
         check.cancel()
+        with suppress(asyncio.CancelledError):
+            self._loop.run_until_complete(check)
 
-    async def _begin(self, sock: socket.socket, kind: Kind, handshake: bytes) -> None:
-        connection = Connection(handshake, self._limits.max_buffered_bytes, self._connections.discard)
+    async def _begin(self, sock: socket.socket, kind: Kind, handshake: bytes, client: str) -> None:
+        limit = self._limits.max_buffered_bytes
+        connection = Connection(handshake, limit, self._buffer, partial(self._forget, client))
         connection.carry(Session(kind, self.hub, connection, self._missed))
         self._connections.add(connection)
         try:
+            sock.setblocking(False)
             await self._loop.connect_accepted_socket(lambda: connection, sock)
         except OSError as error:
             logger.info("a stream ended before it began: %s", error)
-            self._connections.discard(connection)
+            self._forget(client, connection)
             sock.close()
+
+    def _forget(self, client: str, connection: Connection) -> None:
+        if connection not in self._connections:
+            return
+        self._connections.discard(connection)
+        with self._lock:
+            self._number_admitted -= 1
+            self._admitted[client] -= 1
+            if not self._admitted[client]:
+                del self._admitted[client]
 
     async def _keep_checking(self) -> None:
         """Ping all connections, a few at a time: thousands at once would hold up what is delivered."""
@@ -115,8 +159,19 @@ class StreamServer:
             size = -(-len(connections) // portions) or 1
             for portion in range(portions):
                 await asyncio.sleep(self._limits.ping_seconds / portions)
+                self._keep_memory_bounded()
                 for connection in connections[portion * size : (portion + 1) * size]:
                     connection.check(self._loop.time(), self._limits.ping_seconds * 0.9)
+
+    def _keep_memory_bounded(self) -> None:
+        """Cut off those who leave most unread, where all of them together leave too much."""
+        waiting = {connection: size for connection in self._connections if (size := connection.waiting_bytes)}
+        excess = sum(waiting.values()) - self._limits.max_buffered_bytes_of_all
+        for connection in sorted(waiting, key=waiting.__getitem__, reverse=True):
+            if excess <= 0:
+                return
+            connection.drop("too much waits for all slow readers together")
+            excess -= waiting[connection]
 
     async def _end(self) -> None:
         for connection in list(self._connections):

@@ -44,7 +44,7 @@ class Session:
         self._receipt, self._has_subscribed = None, False
         response = await answer(text, self._methods())
         if response is not None:
-            self._outlet.respond(response, self._take_receipt())
+            self._outlet.respond(response, self._receipt)
         if self._has_subscribed:
             self._outlet.release()
 
@@ -53,9 +53,6 @@ class Session:
         for subscription in self._subscriptions.values():
             self._hub.unsubscribe(subscription)
         self._subscriptions.clear()
-
-    def _take_receipt(self) -> Receipt | None:
-        return self._receipt
 
     def _methods(self) -> Mapping[str, Method]:
         if self._kind is Kind.EVENTS:
@@ -91,6 +88,8 @@ class Session:
     def _follow(self, user: Address) -> str:
         if len(self._subscriptions) >= MOST_SUBSCRIPTIONS:
             raise RpcError(UNAVAILABLE, f"a connection can hold {MOST_SUBSCRIPTIONS} subscriptions")
+        if self._hub.is_full:
+            raise RpcError(UNAVAILABLE, "the relay takes no further subscriptions at the moment")
         # The real client gets ready for notifications only after it has looked at the answer: one that comes
         # before or right behind the answer would be lost.
         self._outlet.hold()

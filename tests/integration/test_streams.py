@@ -18,6 +18,7 @@ from websockets.sync.client import connect
 from relay.devnet.anvil import Anvil
 from relay.devnet.deploy import CASH, deploy_network
 from relay.devnet.postgres import create_database, drop_database
+from relay.store.connection import connect as connect_database
 from tests.support.chain_actions import Life
 from tests.support.running_relay import SECONDS, RunningRelay, running_relay, until
 
@@ -42,15 +43,19 @@ def life(chain: Anvil, web3: Web3, network: Contract) -> Life:
 
 
 @pytest.fixture(scope="module")
+def database(postgres_url: str) -> Iterator[str]:
+    yield create_database(postgres_url, "streams")
+    drop_database(postgres_url, "streams")
+
+
+@pytest.fixture(scope="module")
 def relay(
-    chain: Anvil, network: Contract, life: Life, postgres_url: str, tmp_path_factory: pytest.TempPathFactory
+    chain: Anvil, network: Contract, life: Life, database: str, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[RunningRelay]:
-    database = create_database(postgres_url, "streams")
     folder = tmp_path_factory.mktemp("streams")
     with running_relay(folder, chain.url, database, network.address, api_processes=2) as found:
         until("the users are known", lambda: found.get("/networks").json()[0]["numUsers"] == len(life.people))
         yield found
-    drop_database(postgres_url, "streams")
 
 
 def agree(life: Life, one: str, other: str, credit: int = 1000) -> None:
@@ -141,6 +146,43 @@ def test_nothing_is_lost_and_nothing_told_twice_while_much_happens(relay: Runnin
             places = [(event["blockNumber"], event["logIndex"]) for event in transfers]
             assert places == sorted(set(places))
             assert [event["direction"] for event in transfers] == ["sent", "received"] * 40
+
+
+def test_who_listens_misses_nothing_when_the_database_ends_all_sessions(
+    relay: RunningRelay, life: Life, database: str
+) -> None:
+    ada, bo = life.people[:2]
+    with relay.stream("events", 0) as first, relay.stream("events", 1) as second:
+        subscriptions = [(stream, stream.ask("subscribe", event="all", user=ada)) for stream in (first, second)]
+        for number in range(30):
+            assert life.send("transfer", 1, 1, [ada, bo], b"", sender=ada)
+            assert life.send("transfer", 1, 1, [bo, ada], b"", sender=bo)
+            if number in (5, 6, 15):
+                end_sessions(database)
+        for stream, subscription in subscriptions:
+            transfers: list[dict[str, Any]] = []
+            while len(transfers) < 60:
+                transfers += of_type(stream.events(1, subscription), "Transfer")
+            places = [(event["blockNumber"], event["logIndex"]) for event in transfers]
+            assert places == sorted(set(places))
+            assert [event["direction"] for event in transfers] == ["sent", "received"] * 30
+
+
+def end_sessions(database: str) -> None:
+    """End everybody's sessions, as a restart of the server does."""
+    connection = connect_database(database)
+    connection.autocommit = True
+
+    def end() -> bool:
+        with connection.cursor() as cursor:
+            cursor.execute(
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+                "WHERE datname = current_database() AND pid <> pg_backend_pid()"
+            )
+            return bool(cursor.fetchall())
+
+    until("there were some", end)
+    connection.close()
 
 
 def test_a_reorg_tells_how_things_stand_now(relay: RunningRelay, life: Life, chain: Anvil, web3: Web3) -> None:

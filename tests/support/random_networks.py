@@ -34,10 +34,14 @@ def seed() -> int:
 
 def announce(config: pytest.Config, text: str) -> None:
     """Say in the output of the tests, captured or not, what was drawn and by which seed."""
+    line = f"{text}; TEST_SEED={seed()}"
+    if hasattr(config, "workeroutput"):  # one of several processes, whose output nobody sees
+        config.workeroutput.setdefault("drawn", []).append(line)
+        return
     capture = config.pluginmanager.get_plugin("capturemanager")
     shown = nullcontext() if capture is None else capture.global_and_fixture_disabled()
     with shown:
-        sys.stdout.write(f"\n{text}; TEST_SEED={seed()}\n")
+        sys.stdout.write(f"\n{line}\n")
 
 
 def random_network(rng: random.Random, *, max_users: int = 5) -> NetworkGraph:

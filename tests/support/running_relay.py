@@ -5,7 +5,7 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -117,9 +117,15 @@ class Stream:
 
 @contextmanager
 def running_relay(
-    folder: Path, chain_url: str, database_url: str, network: str, more: str = "", api_processes: int = 1
+    folder: Path,
+    chain_url: str,
+    database_url: str,
+    network: str,
+    more: str = "",
+    api_processes: int = 1,
+    environment: Mapping[str, str] | None = None,
 ) -> Iterator[RunningRelay]:
-    """Run an index and some API processes until the end of the block."""
+    """Run an index and some API processes, with more environment variables, until the end of the block."""
     (folder / "addresses.json").write_text(json.dumps({"networks": [network]}))
     config = folder / "relay.toml"
     config.write_text(
@@ -128,6 +134,7 @@ def running_relay(
     relay = RunningRelay([free_port() for _ in range(api_processes)], folder / "log")
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("TL_RELAY_", "PG"))}
     kept.pop("DATABASE_URL", None)
+    kept |= environment or {}
 
     def start(*arguments: object) -> None:
         with relay.log.open("ab") as output:

@@ -21,10 +21,10 @@ class Mailbox:
         self.fault = fault
         self.taken: list[Any] = []
 
-    def post(self, receiver: bytes, body: str, kind: str | None, *, place: str, proof: Proof | None) -> None:
+    def post(self, receiver: bytes, body: str, kind: str | None, *, client: str, proof: Proof | None) -> None:
         if self.fault is not None:
             raise self.fault
-        self.taken.append((receiver, body, kind, place, proof))
+        self.taken.append((receiver, body, kind, client, proof))
 
 
 def test_a_message_is_handed_on_with_where_it_came_from() -> None:

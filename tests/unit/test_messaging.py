@@ -1,8 +1,12 @@
 """Who signed what, how often something may be done, and what becomes of a message."""
 
+import json
+
 import pytest
 from eth_account import Account
 from eth_account.messages import encode_defunct
+from hypothesis import given
+from hypothesis import strategies as st
 
 from relay.addresses import Address, parse_address, to_checksum
 from relay.messaging.delivery import payload_of
@@ -93,10 +97,23 @@ def test_a_webhook_is_signed_over_time_and_body() -> None:
 
 def test_firebase_gets_strings_that_fit() -> None:
     event = {"type": "Transfer", "blockHash": "0xab", "blockNumber": 7, "logIndex": 0, "transactionHash": "0xcd"}
-    data = data_of(event)
+    data = data_of("events", event)
     assert (
         data.items() >= {"eventType": "Transfer", "blockHash": "ab", "blockNumber": "7", "logIndex": "0"}.items()
     )
     assert all(isinstance(value, str) for value in data.values())
-    large = data_of({"type": "Message", "message": "x" * 5000})
-    assert large == {"eventType": "Message"}
+    large = data_of("messages", {"type": "Message", "message": "x" * 5000})
+    assert large == {"eventType": "Message", "stream": "messages"}
+    fits = data_of("messages", {"type": "Message", "message": "x" * 2000})
+    assert fits == {"eventType": "Message", "stream": "messages", "message": "x" * 2000}
+
+
+@given(
+    st.dictionaries(st.sampled_from(["blockHash", "transactionHash", "logIndex", "event"]) | st.text(), st.text())
+)
+def test_what_a_message_says_of_itself_is_taken_for_no_event(inner: dict[str, str]) -> None:
+    body = json.dumps(inner | {"blockHash": "x" * 5000})
+    data = data_of("messages", payload_of(Message(1, BO, "Transfer", body, NOW)))
+    assert set(data) <= {"eventType", "stream", "message", "event"}
+    assert data["stream"] == "messages"
+    assert sum(len(f"{name}{value}".encode()) for name, value in data.items()) <= 3500

@@ -7,7 +7,7 @@ from typing import Any, cast
 from websockets.frames import Frame, Opcode
 from websockets.protocol import CLIENT, OPEN, Protocol
 
-from relay.streams.connection import Connection
+from relay.streams.connection import READ_BYTES, Connection
 from relay.streams.hub import Receipt
 
 LIMIT = 100_000
@@ -59,10 +59,22 @@ class Talk:
         self.is_closed = True
 
 
+def arrive(connection: Connection, data: bytes) -> None:
+    """Hand a connection what arrives, in portions that its buffer takes."""
+    for start in range(0, len(data), READ_BYTES):
+        portion = data[start : start + READ_BYTES]
+        connection.get_buffer(-1)[: len(portion)] = portion
+        connection.buffer_updated(len(portion))
+
+
 def run(act: Callable[[Connection, Wire, Talk], Any]) -> None:
     async def inside() -> None:
         ended: list[Connection] = []
-        connection, wire, talk = Connection(b"hello", LIMIT, ended.append), Wire(), Talk()
+        connection, wire, talk = (
+            Connection(b"hello", LIMIT, memoryview(bytearray(READ_BYTES)), ended.append),
+            Wire(),
+            Talk(),
+        )
         connection.carry(talk)
         connection.connection_made(cast("asyncio.Transport", wire))
         await act(connection, wire, talk)
@@ -104,7 +116,7 @@ def test_notifications_held_back_come_in_order_after_a_pong() -> None:
         connection.notify(b"2", None)
         frames = wire.read()
         assert [bytes(frame.data) for frame in frames if frame.opcode is Opcode.TEXT] == [b"0"]
-        connection.data_received(b"".join(wire.other.data_to_send()))
+        arrive(connection, b"".join(wire.other.data_to_send()))
         assert [bytes(frame.data) for frame in wire.read()] == [b"1", b"2"]
 
     run(act)
@@ -129,7 +141,7 @@ def test_a_receipt_tells_that_the_other_side_has_read_it() -> None:
             connection.notify(b"{}", Receipt(lambda name=name: told.append(name), lambda: told.append("lost")))
         await asyncio.sleep(0)
         assert told == []
-        connection.data_received(wire.answer_pings())
+        arrive(connection, wire.answer_pings())
         assert told == ["a", "b"]
 
     run(act)
@@ -166,7 +178,7 @@ def test_who_answers_stays() -> None:
         now = asyncio.get_running_loop().time()
         for second in (0, 31, 62):
             connection.check(now + second, 30.0)
-            connection.data_received(wire.answer_pings())
+            arrive(connection, wire.answer_pings())
         assert not wire.is_aborted
 
     run(act)
@@ -179,7 +191,7 @@ def test_a_message_in_pieces_is_heard_whole_and_in_order() -> None:
         wire.other.send_text(b"two")
         data = b"".join(wire.other.data_to_send())
         for at in range(len(data)):
-            connection.data_received(data[at : at + 1])
+            arrive(connection, data[at : at + 1])
         await asyncio.sleep(0.01)
         assert talk.heard == [b"one", b"two"]
 
@@ -189,7 +201,7 @@ def test_a_message_in_pieces_is_heard_whole_and_in_order() -> None:
 def test_a_message_too_large_ends_the_connection() -> None:
     async def act(connection: Connection, wire: Wire, talk: Talk) -> None:
         wire.other.send_text(b"x" * 70_000)
-        connection.data_received(b"".join(wire.other.data_to_send()))
+        arrive(connection, b"".join(wire.other.data_to_send()))
         assert wire.is_closed
         assert (wire.read()[-1].data)[:2] == (1009).to_bytes(2, "big")
         assert talk.heard == []

@@ -11,7 +11,7 @@ from werkzeug.exceptions import (
 
 from relay.addresses import Address
 from relay.api.contract import speaks
-from relay.api.place import place_of_request, proof_of_headers
+from relay.api.place import client_of_request, proof_of_headers
 from relay.api.resources.base import ApiResource
 from relay.push.sending import NotSent
 from relay.push.tokens import Devices, InvalidToken, NotTheUser, TooManyTokens, UnknownToken
@@ -25,9 +25,9 @@ class Device(ApiResource):
     @speaks(fields.String())
     def put(self, user: Address, token: str) -> str:
         """Send what concerns the user to the device from now on."""
-        place = place_of_request(self.services.client_header)
+        client = client_of_request(self.services.client_header)
         try:
-            self._devices.add(user, token, place, proof_of_headers(user))
+            self._devices.add(user, token, client, proof_of_headers(user))
         except InvalidToken as error:
             raise UnprocessableEntity(str(error)) from error
         except TooManyTokens as error:
@@ -41,9 +41,9 @@ class Device(ApiResource):
     @speaks(fields.String())
     def delete(self, user: Address, token: str) -> str:
         """Send nothing more to the device."""
-        place = place_of_request(self.services.client_header)
+        client = client_of_request(self.services.client_header)
         try:
-            self._devices.remove(user, token, place, proof_of_headers(user))
+            self._devices.remove(user, token, client, proof_of_headers(user))
         except UnknownToken as error:
             raise NotFound(str(error)) from error
         except TooManyTokens as error:

@@ -3,14 +3,14 @@
 from typing import Any
 
 from marshmallow import ValidationError, fields, validate, validates_schema
-from werkzeug.exceptions import Forbidden, RequestEntityTooLarge, TooManyRequests
+from werkzeug.exceptions import Forbidden, RequestEntityTooLarge, ServiceUnavailable, TooManyRequests
 
 from relay.addresses import Address
 from relay.api.contract import RequestSchema, speaks
 from relay.api.fields import AddressField, HexField, WholeNumber
-from relay.api.place import place_of_request
+from relay.api.place import client_of_request
 from relay.api.resources.base import ApiResource
-from relay.messaging.errors import MailboxFull, NotProven, TooLarge, TooMany
+from relay.messaging.errors import MailboxFull, NotProven, RelayFull, TooLarge, TooMany
 from relay.messaging.mailbox import MAX_TYPE_LENGTH
 from relay.messaging.proof import Proof
 
@@ -51,13 +51,15 @@ class Messages(ApiResource):
         proof = None
         if "signature" in message:
             proof = Proof(message["sender"], message["timestamp"], message["signature"])
-        place = place_of_request(self.services.client_header)
+        client = client_of_request(self.services.client_header)
         try:
-            messaging.post(user, message["message"], message.get("type"), place=place, proof=proof)
+            messaging.post(user, message["message"], message.get("type"), client=client, proof=proof)
         except TooLarge as error:
             raise RequestEntityTooLarge(str(error)) from error
         except (TooMany, MailboxFull) as error:
             raise TooManyRequests(str(error), retry_after=_RETRY_SECONDS) from error
+        except RelayFull as error:
+            raise ServiceUnavailable(str(error), retry_after=_RETRY_SECONDS) from error
         except NotProven as error:
             raise Forbidden(str(error)) from error
         return "Ok"
