@@ -1,5 +1,6 @@
 # make demo, make test, make lint: each sets up what it needs in this checkout first.
-# Variables: PORT, RPC_PORT, FRESH (demo); MINUTES, SEED (soak); PYTHON (3.11 or newer), VENV; ARGS (passed on to pytest).
+# Variables: PORT, RPC_PORT, FRESH (demo); MINUTES, SEED (soak); JOBS (tests at once), ARGS (passed on to pytest);
+# PYTHON (3.11 or newer), VENV.
 # All paths are relative: make cannot handle the spaces that the path of a checkout may contain.
 
 PORT ?= 5000
@@ -10,6 +11,7 @@ VENV ?= .venv
 ARGS ?=
 NAME ?=
 MINUTES ?= 10
+JOBS ?= 2
 SEED ?=
 export QUICK ONLY RIPPLE_CSV PEER_PYTHON
 
@@ -21,7 +23,7 @@ INSTALL = PYTHON='$(PYTHON)' sh scripts/install '$(VENV)'
 help:
 	@echo 'make demo    a chain with people on it, a database and a relay: http://localhost:$(PORT)/api/v1'
 	@echo '             PORT=6000 and RPC_PORT=9545 move its ports, FRESH=1 begins anew, Ctrl-C ends it'
-	@echo 'make test    all tests; ARGS="-k village" hands options to pytest'
+	@echo 'make test    all tests, those of two files at a time; JOBS=1, ARGS="-k village" hands options to pytest'
 	@echo 'make soak MINUTES=n SEED=s  the simulation that tries to break the index, for longer'
 	@echo 'make lint    style, types, direction of imports'
 	@echo 'make bench NAME=paths  measures path search beside others; QUICK=1 ends within a minute'
@@ -36,7 +38,7 @@ demo:
 
 test:
 	@$(INSTALL) test
-	@exec '$(BIN)/python' -m pytest $(ARGS)
+	@exec '$(BIN)/python' -m pytest -n '$(JOBS)' --dist loadfile $(ARGS)
 
 soak:
 	@$(INSTALL) test

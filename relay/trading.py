@@ -10,10 +10,13 @@ from relay.exchange.book import Limits, OrderBook
 from relay.exchange.checks import Contracts
 from relay.exchange.funding import Funding
 from relay.exchange.upkeep import TURN_LOCK, Keeper, Upkeep
+from relay.messaging.limits import ClientRate
 from relay.settings import Settings, find_addresses
 from relay.store.connection import Pool
+from relay.store.operating import OperatingPool
 from relay.store.operations import Turn, WritingPool
 from relay.store.orders import OrderStore
+from relay.store.rates import RateStore
 from relay.sync.networks import Networks
 
 logger = logging.getLogger(__name__)
@@ -57,6 +60,7 @@ def build_trading(
         logger.warning("[exchange] is on, but the address file names no exchange: no order will be taken")
     store = OrderStore(reading, WritingPool(database.url, database.pool_size, database.wait_seconds))
     funding = Funding(node, networks, contracts, clock)
+    rates = RateStore(OperatingPool(database.url, database.pool_size, database.wait_seconds))
     upkeep = Upkeep(
         store,
         funding,
@@ -64,10 +68,12 @@ def build_trading(
         networks,
         keep_seconds=section.keep_days * _DAY_SECONDS,
         most_purses=section.checks_per_round,
+        forget_rates=rates.forget_idle,
     )
+    rate = ClientRate(rates, "orders from", section.max_per_client, time.monotonic)
     limits = Limits(section.max_orders, section.max_orders_per_maker, section.max_per_client)
     return Trading(
-        book=OrderBook(store, funding, contracts, limits, time.monotonic),
+        book=OrderBook(store, funding, contracts, limits, rate),
         upkeep=upkeep,
         keeper=Keeper(Turn(database.url, TURN_LOCK), upkeep.round, section.check_seconds),
     )

@@ -1,6 +1,5 @@
 """The order book: taking orders in, and telling what is in it."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 from relay.addresses import Address
@@ -8,14 +7,14 @@ from relay.exchange.checks import Contracts, check
 from relay.exchange.errors import BookFull, TooMany
 from relay.exchange.funding import Funding
 from relay.exchange.rules import NOBODY, ask_price, bid_price, can_be_taken, order_hash
-from relay.messaging.limits import Rate
+from relay.messaging.limits import ClientRate
 from relay.model import Order
 from relay.store.orders import Added, OrderFilter, OrderStore, StoredOrder
 
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """Open orders in all and of one maker, and orders a minute from one place (0: any number)."""
+    """Open orders in all and of one maker, and orders a minute from one client (0: any number)."""
 
     orders: int = 10_000
     per_maker: int = 100
@@ -42,14 +41,14 @@ class OrderBook:
         funding: Funding,
         contracts: Contracts,
         limits: Limits,
-        ticks: Callable[[], float],
+        rate: ClientRate,
     ) -> None:
-        """Prepare; ``ticks`` tells seconds for the rate."""
+        """Prepare; ``rate`` is how often one client may submit."""
         self._store = store
         self._funding = funding
         self._contracts = contracts
         self._limits = limits
-        self._from_place = Rate(limits.per_client, ticks)
+        self._rate = rate
 
     @property
     def exchanges(self) -> list[Address]:
@@ -61,18 +60,18 @@ class OrderBook:
         """The contracts that wrap ether."""
         return list(self._contracts.unw_eths)
 
-    def submit(self, order: Order, *, place: str) -> StoredOrder:
+    def submit(self, order: Order, *, client: str) -> StoredOrder:
         """Take an order into the book and return it; one that is known is returned as it stands.
 
-        ``place`` is where it came from.
+        ``client`` is whom it came from.
 
         Raises:
             Unacceptable, TooMany, BookFull: if it is refused.
             ChainError: if the node does not tell whether its maker can fill it.
 
         """
-        if not self._from_place.allows(place):
-            raise TooMany(f"more than {self._limits.per_client} orders a minute from one place")
+        if not self._rate.allows(client):
+            raise TooMany(f"more than {self._limits.per_client} orders a minute from one client")
         digest = order_hash(order)
         check(order, digest, self._contracts, self._funding.is_network, self._funding.now())
         known = self._store.find(digest)

@@ -2,7 +2,7 @@
 
 ExchangeError
 ├── Unacceptable    the order itself is at fault, or its maker cannot fill it
-├── TooMany         its maker has too many open orders, or too many came from one place
+├── TooMany         its maker has too many open orders, or too many came from one client
 └── BookFull        the book holds as many open orders as it may
 """
 
@@ -20,7 +20,7 @@ class Unacceptable(ExchangeError):
 
 
 class TooMany(ExchangeError):
-    """There are too many orders of one maker, or from one place."""
+    """There are too many orders of one maker, or from one client."""
 
 
 class BookFull(ExchangeError):

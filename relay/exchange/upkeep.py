@@ -40,10 +40,11 @@ class Upkeep:
         *,
         keep_seconds: int,
         most_purses: int,
+        forget_rates: Callable[[], None],
     ) -> None:
         """Prepare; orders that nobody could take for ``keep_seconds`` are forgotten.
 
-        ``most_purses`` are asked for in one round.
+        ``most_purses`` are asked for in one round, and ``forget_rates`` forgets which clients have submitted.
         """
         self._store = store
         self._funding = funding
@@ -51,6 +52,7 @@ class Upkeep:
         self._networks = networks
         self._keep_seconds = keep_seconds
         self._most_purses = most_purses
+        self._forget_rates = forget_rates
         self._seen: object = None
         self._looked_at = 0
         self._forgot_at = 0
@@ -70,6 +72,7 @@ class Upkeep:
         now = self._funding.now()
         if now - self._forgot_at >= _FORGET_SECONDS:
             self._forgot_at = now
+            self._forget_rates()
             forgotten = self._store.forget(now - self._keep_seconds)
             if forgotten:
                 logger.info("forgot %d orders that nobody could take any more", forgotten)

@@ -511,7 +511,7 @@ def test_many_orders_at_once_do_not_pass_the_bound(
         assert statuses == [200] * 5 + [429] * 7
 
 
-def test_a_flood_from_one_place_is_stopped(
+def test_a_flood_from_one_client_is_stopped(
     market: Market, database_url: str, tmp_path: Path, maker: LocalAccount
 ) -> None:
     with trading(market, database_url, tmp_path, max_per_client=5) as relay:

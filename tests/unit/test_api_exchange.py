@@ -59,8 +59,8 @@ class Book:
         self.asked: list[Any] = []
         self.stored = StoredOrder(HASH, ORDER, 1, 2, 3, 4)
 
-    def submit(self, order: Order, *, place: str) -> StoredOrder:
-        self.asked.append(place)
+    def submit(self, order: Order, *, client: str) -> StoredOrder:
+        self.asked.append(client)
         if self.fault is not None:
             raise self.fault
         self.taken.append(order)

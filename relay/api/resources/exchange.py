@@ -16,7 +16,7 @@ from relay.api.order_schemas import (
     StoredOrderSchema,
     describe,
 )
-from relay.api.place import place_of_request
+from relay.api.place import client_of_request
 from relay.api.resources.base import ApiResource
 from relay.exchange.book import OrderBook
 from relay.exchange.errors import BookFull, TooMany, Unacceptable
@@ -80,7 +80,7 @@ class OrderSubmission(_ExchangeResource):
     def post(self, order: Order) -> dict[str, Any]:
         """Take a signed order into the book; one that is there already stays as it is."""
         try:
-            return describe(self.book.submit(order, place=place_of_request(self.services.client_header)))
+            return describe(self.book.submit(order, client=client_of_request(self.services.client_header)))
         except Unacceptable as error:
             raise UnprocessableEntity(str(error)) from error
         except TooMany as error:
