@@ -18,7 +18,7 @@ class Wire:
 
     def __init__(self) -> None:
         self.waiting = b""
-        self.is_closed = self.is_aborted = False
+        self.is_closed = self.is_aborted = self.is_paused = False
         self.other = Protocol(CLIENT, state=OPEN)
 
     def write(self, data: bytes) -> None:
@@ -33,9 +33,11 @@ class Wire:
     def abort(self) -> None:
         self.is_aborted = True
 
-    def pause_reading(self) -> None: ...
+    def pause_reading(self) -> None:
+        self.is_paused = True
 
-    def resume_reading(self) -> None: ...
+    def resume_reading(self) -> None:
+        self.is_paused = False
 
     def read(self) -> list[Frame]:
         data, self.waiting = self.waiting, b""
@@ -194,6 +196,43 @@ def test_a_message_in_pieces_is_heard_whole_and_in_order() -> None:
             arrive(connection, data[at : at + 1])
         await asyncio.sleep(0.01)
         assert talk.heard == [b"one", b"two"]
+
+    run(act)
+
+
+def test_a_message_in_thousands_of_pieces_is_heard_whole() -> None:
+    async def act(connection: Connection, wire: Wire, talk: Talk) -> None:
+        wire.other.send_text(b"x", fin=False)
+        for _ in range(200):
+            wire.other.send_continuation(b"y" * 300, fin=False)
+        wire.other.send_continuation(b"z", fin=True)
+        arrive(connection, b"".join(wire.other.data_to_send()))
+        await asyncio.sleep(0.01)
+        assert talk.heard == [b"x" + b"y" * 60_000 + b"z"]
+
+    run(act)
+
+
+def test_from_who_sends_frames_too_often_nothing_is_read_for_a_while() -> None:
+    async def act(connection: Connection, wire: Wire, talk: Talk) -> None:
+        for _ in range(310):
+            wire.other.send_ping(b"")
+        arrive(connection, b"".join(wire.other.data_to_send()))
+        assert wire.is_paused
+        await asyncio.sleep(0.4)
+        assert not wire.is_paused
+
+    run(act)
+
+
+def test_a_long_answer_cuts_nobody_off_and_notifications_behind_it_do() -> None:
+    async def act(connection: Connection, wire: Wire, talk: Talk) -> None:
+        connection.respond(b"x" * 5 * LIMIT)
+        assert not wire.is_aborted
+        connection.notify(b"y" * (LIMIT - 1000), None)
+        assert not wire.is_aborted
+        connection.notify(b"y" * LIMIT, None)
+        assert wire.is_aborted
 
     run(act)
 

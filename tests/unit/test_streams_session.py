@@ -113,6 +113,33 @@ def test_a_fault_has_its_code(said: Any, code: int) -> None:
     assert hub.is_empty
 
 
+@pytest.mark.parametrize("number", ["a", "", 0, -7, 2**53, 1.5, None])
+def test_an_id_comes_back_as_it_was_given(number: Any) -> None:
+    found, _, outlet = session()
+    say(found, subscribe(number=number))
+    answer = outlet.sent[1]
+    assert answer["id"] == number
+    assert type(answer["id"]) is type(number)
+
+
+@pytest.mark.parametrize("number", [True, [1], {"a": 1}])
+def test_an_id_that_is_none_comes_back_as_null(number: Any) -> None:
+    found, hub, outlet = session()
+    say(found, subscribe(number=number))
+    (answer,) = outlet.sent
+    assert (answer["error"]["code"], answer["id"]) == (-32600, None)
+    assert hub.is_empty
+
+
+def test_a_batch_of_notifications_is_not_answered_and_one_of_faults_is() -> None:
+    found, _, outlet = session()
+    say(found, [{"jsonrpc": "2.0", "method": "nonsense"}, {"jsonrpc": "2.0", "method": "nonsense"}])
+    assert outlet.sent == []
+    say(found, [1, {"jsonrpc": "2.0", "method": "nonsense", "id": 7}])
+    (answers,) = outlet.sent
+    assert [(answer["id"], answer["error"]["code"]) for answer in answers] == [(None, -32600), (7, -32601)]
+
+
 @pytest.mark.parametrize(
     "said",
     [
