@@ -197,6 +197,7 @@ class TestRefusals:
             for _ in range(4):
                 relay.tend()
             assert nonce_of(relay) == 2
+            relay.update()
             path = f"identities/{wallet.address}/meta-transactions/0x{meta.hash.hex()}/status"
             assert relay.ask(path)["status"] == "success"
             assert status(relay, envelope)["status"] == "success"
@@ -261,7 +262,10 @@ class TestKeepers:
         with faulty(world, database_url, tmp_path) as (relay, node):
             plain = build_outgoing(settings, Node(node_url), CHAIN_ID, None, Pool(database_url), app.now)
             plain.start()
-            turns = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory'"
+            turns = (
+                "SELECT count(*) FROM pg_locks JOIN pg_database ON oid = database "
+                "WHERE locktype = 'advisory' AND datname = current_database()"
+            )
             until("the other has its turn", lambda: noted(database_url, turns) == 2)
             node.refuse("eth_sendRawTransaction", "txpool is full")
             address, _ = give(relay)
