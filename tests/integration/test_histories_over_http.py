@@ -32,7 +32,7 @@ PATIENCE_SECONDS = 30.0
 
 def fill(url: str, network: Address) -> None:
     """Give a user 100,000 balance changes, each with interest, by 50,000 transfers that it mediates."""
-    writer = Writer(url)
+    writer = Writer(url, silence_seconds=60)
     with writer.transaction(is_long=True) as transaction:
         (network_id,) = (each.id for each in transaction.networks() if each.info.address == network)
         accruals = [

@@ -339,7 +339,7 @@ def test_a_chain_that_differs_below_finality_stops_the_index_with_advice(
 
 def test_only_one_index_writes_and_another_takes_over_when_it_ends(database_url: str) -> None:
     first = open_writer(database_url)
-    second = Writer(database_url)
+    second = Writer(database_url, silence_seconds=60)
     assert not second.try_lock()
     first.close()
     assert second.try_lock()

@@ -22,7 +22,7 @@ TWIN = ANNA[:19] + b"!"
 @pytest.fixture
 def writer(database_url: str) -> Iterator[Writer]:
     migrate(database_url)
-    writer = Writer(database_url)
+    writer = Writer(database_url, silence_seconds=60)
     assert writer.try_lock()
     yield writer
     writer.close()

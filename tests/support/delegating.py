@@ -218,7 +218,7 @@ def delegating(
     }
     settings = build(document, None)
     node = Node(world.anvil.url, timeout=60)
-    writer = Writer(database_url)
+    writer = Writer(database_url, silence_seconds=60)
     assert writer.try_lock()
     indexer = Indexer(
         node,

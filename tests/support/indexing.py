@@ -41,7 +41,7 @@ TABLES = {
 def open_writer(url: str) -> Writer:
     """Bring the schema up to date and become the writer."""
     migrate(url)
-    writer = Writer(url)
+    writer = Writer(url, silence_seconds=60)
     assert writer.try_lock()
     return writer
 

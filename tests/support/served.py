@@ -67,7 +67,7 @@ def json_of(answer: requests.Response) -> Any:
 def serve(node: Node, addresses: Sequence[Address], database_url: str, chain_id: int) -> Iterator[ServedRelay]:
     """Index the networks, then serve them until the end of the block; the present is the last block's time."""
     migrate(database_url)
-    writer = Writer(database_url)
+    writer = Writer(database_url, silence_seconds=60)
     assert writer.try_lock()
     indexer = Indexer(
         node, writer, addresses, lambda address, first: read_network(node, address, first), Options()

@@ -251,7 +251,7 @@ def trading(
         "exchange": {"enable": True, "max_per_client": 0, **exchange},
     }
     indexing = Node(market.anvil.url, timeout=60)
-    writer = Writer(database_url)
+    writer = Writer(database_url, silence_seconds=60)
     assert writer.try_lock()
     addresses = [address_of(market.beer), address_of(market.cash)]
     indexer = Indexer(
