@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from typing import final
 
-from graph.trustline import Side
+from graph.trustline import Seen, Side
 
 FOUND: int
 NOT_FOUND: int
@@ -34,6 +34,7 @@ class Network:
     def drop(self, lower: bytes, higher: bytes, /) -> None: ...
     def get(self, user: bytes, other: bytes, /) -> Side | None: ...
     def around(self, user: bytes, /) -> list[tuple[bytes, Side]]: ...
+    def views(self, user: bytes, at: int, /) -> list[Seen]: ...
     def cheapest(
         self,
         receiver_pays: bool,

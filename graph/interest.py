@@ -11,6 +11,7 @@ RATE_UNITS = 100 * 100
 """Rates are in 0.01 %, so a rate of this many units is 100 % a year."""
 
 TAYLOR_ORDER = 15
+_DIVISORS = tuple((order, SECONDS_PER_YEAR * RATE_UNITS * order) for order in range(1, TAYLOR_ORDER + 1))
 
 
 def applicable_rate(balance: int, rate_given: int, rate_received: int) -> int:
@@ -48,22 +49,18 @@ def balance_with_interest(balance: int, rate_given: int, rate_received: int, sta
     if rate == 0:
         return balance
 
-    growth = rate * (end - start)
-    total = term = balance
-    for order in range(1, TAYLOR_ORDER + 1):
-        term = _divide_toward_zero(term * growth, SECONDS_PER_YEAR * RATE_UNITS * order)
+    # Of positive numbers, as the EVM's division rounds toward zero: Python's would round negative quotients down.
+    growth = abs(rate) * (end - start)
+    size = term = abs(balance)
+    for order, divisor in _DIVISORS:
+        term = term * growth // divisor
         if term == 0:
             break
-        total += term
+        size += term if rate > 0 or order % 2 == 0 else -term
+    total = size if balance > 0 else -size
 
     if rate > 0:
         return max(-MAX_BALANCE, min(MAX_BALANCE, total))
     if abs(total) > abs(balance) or (total < 0) != (balance < 0):
         return 0
     return total
-
-
-def _divide_toward_zero(dividend: int, divisor: int) -> int:
-    """Divide as the EVM's SDIV does; Python's ``//`` would round negative quotients down."""
-    quotient = abs(dividend) // divisor
-    return quotient if dividend >= 0 else -quotient

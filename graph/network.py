@@ -3,14 +3,13 @@
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from operator import itemgetter
 from typing import TYPE_CHECKING, Any
 
 import networkx as nx
 
 from graph.compiled import kernel_network
 from graph.state import PlainState, State
-from graph.trustline import Pair, Row, Side, Trustline, User, View, balance_at, pair_of
+from graph.trustline import Pair, Row, Side, Trustline, User, View, pair_of
 
 if TYPE_CHECKING:
     from graph._kernel import Network
@@ -208,16 +207,14 @@ class NetworkGraph:
 
     def views(self, user: User, at: int) -> Iterator[View]:
         """How ``user`` sees each open trustline at the time ``at`` (Unix seconds), by the other's key."""
-        for other, side in sorted(self._state.around(user), key=itemgetter(0)):
-            yield View.of_side(user, other, side, at)
+        return map(View._make, sorted(self._state.views(user, at)))
 
     def totals(self, user: User, at: int) -> Totals:
         """Return the sums over a user's trustlines with interest up to ``at``; zeros for an unknown user."""
         balances = [0, 0]
         given = received = free_received = 0
-        for _, side in self._state.around(user):
-            _, line_given, line_received, _, _, is_frozen, _ = side
-            balances[is_frozen] += balance_at(side, at)
+        for _, _, balance, line_given, line_received, _, _, is_frozen in self._state.views(user, at):
+            balances[is_frozen] += balance
             given += line_given
             received += line_received
             if not is_frozen:

@@ -2,7 +2,7 @@
 
 from typing import Protocol
 
-from graph.trustline import Row, Side, User
+from graph.trustline import Row, Seen, Side, User, View
 
 
 class State(Protocol):
@@ -22,6 +22,9 @@ class State(Protocol):
 
     def around(self, user: User, /) -> list[tuple[User, Side]]:
         """Return whom a user has a trustline with, in no particular order, and how the user sees it."""
+
+    def views(self, user: User, at: int, /) -> list[Seen]:
+        """Return how a user sees its trustlines at the time ``at`` (Unix seconds), in no particular order."""
 
 
 class PlainState:
@@ -52,3 +55,6 @@ class PlainState:
 
     def around(self, user: User, /) -> list[tuple[User, Side]]:  # noqa: D102
         return list(self._sides.get(user, {}).items())
+
+    def views(self, user: User, at: int, /) -> list[Seen]:  # noqa: D102
+        return [View.of_side(user, other, side, at) for other, side in self.around(user)]

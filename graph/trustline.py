@@ -1,6 +1,7 @@
 """A trustline, stored once, and the view each of its two users has of it."""
 
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 from graph.interest import balance_with_interest
 
@@ -16,6 +17,9 @@ Row = tuple[User, User, int, int, int, int, int, bool, int]
 
 Side = tuple[int, int, int, int, int, bool, int]
 """A trustline as one of its users sees it: balance, given, received, both rates, whether it is frozen, mtime."""
+
+Seen = tuple[User, User, int, int, int, int, int, bool]
+"""The fields of a ``View`` in its order."""
 
 
 def pair_of(user: User, other: User) -> Pair:
@@ -134,8 +138,7 @@ class Trustline:
         raise ValueError("the user has no part in this trustline")
 
 
-@dataclass(frozen=True, slots=True)
-class View:
+class View(NamedTuple):
     """A trustline as ``user`` sees it; the names are those of ``Trustline``, turned toward ``user``."""
 
     user: User
@@ -150,8 +153,7 @@ class View:
     @classmethod
     def of_side(cls, user: User, other: User, side: Side, at: int) -> "View":
         """Return how ``user`` sees a trustline at the time ``at``; before its ``mtime`` no interest is added."""
-        _, given, received, rate_given, rate_received, is_frozen, _ = side
-        return cls(user, other, balance_at(side, at), given, received, rate_given, rate_received, is_frozen)
+        return cls(user, other, balance_at(side, at), *side[1:6])
 
     @property
     def left_given(self) -> int:

@@ -223,23 +223,59 @@ static PyObject *get_method(NetworkObject *self, PyObject *args) {
 PyDoc_STRVAR(around_doc, "around(user)\n--\n\n"
                          "Return a list of (other, what get(user, other) returns) for all trustlines of a user.");
 
-static PyObject *around_method(NetworkObject *self, PyObject *args) {
-    PyObject *key;
+/* What is told of a user's trustline, which is a copy: making objects may set off a collection, and that may run code
+ * which changes the network. For the same reason no pointer into it and no count outlasts an object made. */
+typedef PyObject *telling(PyObject *user, PyObject *other, const end *e, uint64_t at);
+
+static PyObject *told_of_all(NetworkObject *self, PyObject *key, uint64_t at, telling *tell) {
     uint32_t owner;
-    if (!PyArg_ParseTuple(args, "S", &key)) return NULL;
     int is_known = known_index(self, key, &owner);
     if (is_known < 0) return NULL;
-    /* Making objects may set off a collection, and that may run code which changes the network: no pointer into it and
-     * no count outlasts an object made. */
     PyObject *list = PyList_New(0);
     for (uint32_t i = 0; list != NULL && is_known && i < self->net.users[owner].degree; i++) {
         end e = self->net.users[owner].ends[i];
-        PyObject *items[] = {Py_NewRef(PyList_GetItem(self->keys, e.other)), side_as_tuple(&e)};
-        PyObject *pair = tuple_of(items, 2);
-        if (pair == NULL || PyList_Append(list, pair) < 0) Py_CLEAR(list);
-        Py_XDECREF(pair);
+        PyObject *told = tell(key, PyList_GetItem(self->keys, e.other), &e, at);
+        if (told == NULL || PyList_Append(list, told) < 0) Py_CLEAR(list);
+        Py_XDECREF(told);
     }
     return list;
+}
+
+static PyObject *other_and_side(PyObject *user, PyObject *other, const end *e, uint64_t at) {
+    (void)user, (void)at;
+    PyObject *items[] = {Py_NewRef(other), side_as_tuple(e)};
+    return tuple_of(items, sizeof items / sizeof *items);
+}
+
+static PyObject *around_method(NetworkObject *self, PyObject *args) {
+    PyObject *key;
+    return PyArg_ParseTuple(args, "S", &key) ? told_of_all(self, key, 0, other_and_side) : NULL;
+}
+
+PyDoc_STRVAR(views_doc, "views(user, at)\n--\n\n"
+                        "Return a list of (user, other, balance, given, received, rate_given, rate_received, is_frozen) of\n"
+                        "all trustlines of a user, the balances with interest up to a time.");
+
+static PyObject *view(PyObject *user, PyObject *other, const end *e, uint64_t at) {
+    wide balance = hop_over(e, true, at).balance;
+    PyObject *items[] = {
+        Py_NewRef(user),
+        Py_NewRef(other),
+        signed_number((uint64_t)(balance < 0 ? -balance : balance), balance < 0),
+        PyLong_FromUnsignedLongLong(e->given),
+        PyLong_FromUnsignedLongLong(e->received),
+        PyLong_FromLong(e->rate_given),
+        PyLong_FromLong(e->rate_received),
+        Py_NewRef(e->is_frozen ? Py_True : Py_False),
+    };
+    return tuple_of(items, sizeof items / sizeof *items);
+}
+
+static PyObject *views_method(NetworkObject *self, PyObject *args) {
+    PyObject *key;
+    unsigned long long at;
+    if (!PyArg_ParseTuple(args, "SO&", &key, read_uint64, &at) || !is_time(at)) return NULL;
+    return told_of_all(self, key, at, view);
 }
 
 PyDoc_STRVAR(sweep_doc, "sweep(at)\n--\n\n"
@@ -265,6 +301,7 @@ static PyMethodDef methods[] = {
     {"drop", (PyCFunction)network_drop_method, METH_VARARGS, drop_doc},
     {"get", (PyCFunction)get_method, METH_VARARGS, get_doc},
     {"around", (PyCFunction)around_method, METH_VARARGS, around_doc},
+    {"views", (PyCFunction)views_method, METH_VARARGS, views_doc},
     {"cheapest", (PyCFunction)(void (*)(void))cheapest_method, METH_VARARGS | METH_KEYWORDS, cheapest_doc},
     {"widest", (PyCFunction)(void (*)(void))widest_method, METH_VARARGS | METH_KEYWORDS, widest_doc},
     {"largest", (PyCFunction)(void (*)(void))largest_method, METH_VARARGS | METH_KEYWORDS, largest_doc},

@@ -93,6 +93,10 @@ class Node(ChainCalls):
                 self._batch = min(self._batch, refused.at_once)
         return results
 
+    def forget_silence(self) -> None:
+        """Ask the node again although it wanted to be left alone."""
+        self._silent_until = -math.inf
+
     def _ask(
         self, requests: Sequence[tuple[str, list[Any]]], reads: Sequence[Callable[[Any], T]], seconds: float
     ) -> list[T]:

@@ -130,6 +130,25 @@ class Nodes(ChainCalls):
             self._judge(self._members, self._look(self._members, FIRST_CHECK_SECONDS), SMALL_LAG)
         return self.states()
 
+    def reconnect(self) -> tuple[NodeState, ...]:
+        """Forget what went wrong with the nodes and choose anew, the first that is fit; takes up to 3 s.
+
+        Returns how they are; if none is fit, the one that was used is kept.
+        """
+        if os.getpid() != self._pid:
+            self._begin_process()
+        with self._lock:
+            self._preferred, self._checked_at = None, -ROUND_SECONDS
+            for member in self._members:
+                member.node.forget_silence()
+                member.fault, member.fit_rounds, member.is_elsewhere = None, 0, False
+            self._judge(self._members, self._look(self._members, FIRST_CHECK_SECONDS), SMALL_LAG)
+            fit = [member for member in self._members if member.fault is None]
+            chosen = next((member for member in fit if not _is_behind(member, fit)), None)
+            if chosen is not None and chosen is not self._used:
+                self._use(chosen, "as it was to be chosen anew")
+        return self.states()
+
     def ask(self, method: str, params: list[Any], read: Callable[[Any], T]) -> T:
         """As `ChainCalls.ask`."""
         return self._ask_one(lambda node, seconds: node.ask(method, params, read, seconds), method in _IN_A_STEP)

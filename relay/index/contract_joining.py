@@ -9,18 +9,15 @@ import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from relay.addresses import Address, to_checksum
-from relay.chain.errors import NodeTooSlow
 from relay.contracts import ContractEvent, ContractKind, FollowedContract, IdentityEvent, WantedContracts
-from relay.index.batching import BatchSize
-from relay.index.errors import Inconsistent
-from relay.index.source import TOO_MUCH, ChainNode, Stretch, fetch_stretch
+from relay.index.past import Past, write_blocks
+from relay.index.source import ChainNode, Stretch
 from relay.store.contract_writing import OwnedContractEvent
 from relay.store.rows import CursorPosition
 from relay.store.writing import Writer, WriteTransaction
 
 logger = logging.getLogger(__name__)
 
-_BATCH_LOGS = 2000
 _ASK_AGAIN_SECONDS = 30.0
 
 FindContract = Callable[[Address], int | None]
@@ -43,7 +40,7 @@ class ContractJoining:
         self._writer = writer
         self._configured = dict(wanted)
         self._find_contract = find_contract
-        self._batch = BatchSize(batch_blocks, _BATCH_LOGS)
+        self._past = Past(node, batch_blocks)
         self._clock = clock
         self._is_current = False
         self._missing: dict[Address | None, float] = {}
@@ -144,7 +141,7 @@ class ContractJoining:
         with self._writer.transaction() as transaction:
             position = transaction.position()
             assert position is not None
-            self._require_branch(position)
+            self._past.require_branch(position)
             synced_to = first_block - 1 if first_block <= position.number else None
             transaction.add_contract(kind, address, first_block, synced_to)
         del self._missing[address]
@@ -164,8 +161,10 @@ class ContractJoining:
     def _catch_up(self, contract: FollowedContract, position: CursorPosition, final: int) -> int:
         """Read one batch and return how many events."""
         assert contract.synced_to is not None
-        stretch = self._fetch(contract, contract.synced_to + 1, position.number, final)
-        self._require_branch(position)
+        stretch = self._past.fetch(
+            contract.synced_to + 1, position.number, final, contracts={contract.address: contract.kind}
+        )
+        self._past.require_branch(position)
         events, last = (0, position.number) if stretch is None else (stretch.count, stretch.last.number)
         has_arrived = last >= position.number
         with self._writer.transaction() as transaction:
@@ -181,42 +180,17 @@ class ContractJoining:
         """Read all events of a contract anew, in one transaction: readers see the old ones until it is done."""
         end = position.number if contract.synced_to is None else contract.synced_to
         logger.info("reading the events of %s anew", _name(contract.kind, contract.address))
-        events, first = 0, contract.first_block
+        events, first, wanted = 0, contract.first_block, {contract.address: contract.kind}
         with self._writer.transaction(is_long=True) as transaction:
             transaction.forget_contract_events_of(contract.id)
-            while (stretch := self._fetch(contract, first, end, final)) is not None:
+            while (stretch := self._past.fetch(first, end, final, contracts=wanted)) is not None:
                 _write(transaction, contract, stretch, final)
                 events += stretch.count
                 first = stretch.last.number + 1
-            self._require_branch(position)
+            self._past.require_branch(position)
             transaction.prune_blocks(0, final)
             transaction.set_contract_repair_wanted([contract.id], wanted=False)
         return events
-
-    def _fetch(self, contract: FollowedContract, first: int, end: int, final: int) -> Stretch | None:
-        """Fetch some blocks from ``first`` on, none after ``end``; None if that leaves none."""
-        if first > end:
-            return None
-        wanted = {contract.address: contract.kind}
-        while True:
-            last = min(end, first + self._batch.blocks - 1)
-            try:
-                stretch = fetch_stretch(self._node, [], first, last, final, None, contracts=wanted)
-            except NodeTooSlow:
-                self._batch.refuse(last - first + 1)
-                raise
-            except TOO_MUCH:
-                if first == last:
-                    raise
-                self._batch.refuse(last - first + 1)
-            else:
-                self._batch.accept(last - first + 1, stretch.count)
-                return stretch
-
-    def _require_branch(self, position: CursorPosition) -> None:
-        block = self._node.block(position.number)
-        if block is None or block.hash != position.hash:
-            raise Inconsistent(f"block {position.number} was replaced while the history of a contract was read")
 
 
 def _name(kind: ContractKind, address: Address | None) -> str:
@@ -225,12 +199,7 @@ def _name(kind: ContractKind, address: Address | None) -> str:
 
 def _write(transaction: WriteTransaction, contract: FollowedContract, stretch: Stretch, final: int) -> None:
     """Write a stretch of blocks up to which everything else is stored already."""
-    stored = transaction.block_hashes(stretch.blocks[0].number, stretch.last.number)
-    for block in stretch.blocks:
-        if stored.get(block.number, None if block.number >= final else block.hash) != block.hash:
-            raise Inconsistent(f"block {block.number} is not the one that was stored")
-    eventful = stretch.eventful
-    transaction.add_blocks(block for block in stretch.blocks if block.number in eventful)
+    write_blocks(transaction, stretch, final)
     transaction.add_contract_events((contract.id, event) for event in stretch.contract_events)
 
 

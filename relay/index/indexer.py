@@ -33,6 +33,7 @@ from relay.index.finality import Finality, FinalityRule
 from relay.index.joining import CatchingUp, Joining
 from relay.index.recording import record, undo
 from relay.index.source import TOO_MUCH, ChainNode, Stretch, fetch_headers, fetch_stretch
+from relay.index.statistics import Statistics
 from relay.model import Block, NetworkInfo
 from relay.store.rows import CursorPosition
 from relay.store.writing import Writer, WriteTransaction
@@ -47,8 +48,8 @@ class Options:
     ``batch_blocks`` are asked for at once at most, and about ``batch_logs`` logs. What is final says the
     ``finality`` rule, with ``finality_depth`` in blocks. A node that stays behind the database for
     ``shorter_chain_seconds`` on the same branch is believed to have got a shorter chain. ``first_block`` is
-    where networks begin, if not found. After ``analyse_after`` events were filled in and the head is reached,
-    the database renews what it knows of its tables.
+    where networks begin, if not found. After ``analyse_after`` events were filled in, and several times
+    as many again, the database renews what it knows of its tables.
     """
 
     batch_blocks: int = 2000
@@ -134,7 +135,7 @@ class Indexer:
         self._contracts = ContractJoining(node, writer, contracts, find_contract, options.batch_blocks, clock)
         self._fetcher = ThreadPoolExecutor(1, "fetcher")
         self._ahead: _Ahead | None = None
-        self._filled_in = 0
+        self._statistics = Statistics(options.analyse_after)
         self.head: Block | None = None
         self.final_number: int | None = None
 
@@ -193,26 +194,30 @@ class Indexer:
         undone = position.number - ancestor.number
         if undone == 0 and ancestor.number >= head.number:
             self._ahead = None
-            if self._filled_in >= self._options.analyse_after:
-                # Right after a backfill readers would else wait for the database to notice by itself.
-                self._filled_in = 0
-                self._writer.analyse()
-            return self._at_rest(position, final, head)
+            step = self._at_rest(position, final, head)
+            self._renew_statistics(0 if step is None else step.events, is_level=step is None)
+            return step
         stretch = self._advance(followed, ancestor, final, head, undone)
         joining = self._joining.step(at_rest=False) if not undone else None
         network = None if joining is None else self._joining.catching_up
         joined = self._contracts.step(at_rest=False) if not undone else None
-        if stretch.last.number < head.number:
-            self._filled_in += stretch.count
+        together = (joining or 0) + (joined or 0)
+        self._renew_statistics(together + (stretch.count if stretch.last.number < head.number else 0))
         return Step(
             undone=undone,
             blocks=stretch.last.number - ancestor.number,
-            events=stretch.count + (joining or 0) + (joined or 0),
+            events=stretch.count + together,
             block=stretch.last,
             head=head.number,
             joining=self._joining.behind + self._contracts.behind,
             network=network,
         )
+
+    def _renew_statistics(self, filled_in: int, *, is_level: bool = False) -> None:
+        self._statistics.filled_in(filled_in)
+        if self._statistics.is_due(is_level=is_level):
+            self._writer.analyse()
+            self._statistics.renewed()
 
     def _advance(
         self, followed: _Followed, ancestor: CursorPosition, final: int, head: Block, undone: int
@@ -235,6 +240,7 @@ class Indexer:
                 branch = ancestor.number if undone else None
                 transaction.announce_blocks(feed_position, ancestor.number + 1, stretch.last, branch, len(touched))
                 transaction.set_position(stretch.last, newly_final)
+                transaction.count(stretch.count, undone)
         finally:
             self._await_ahead()
         if undone:

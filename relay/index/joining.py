@@ -10,19 +10,15 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from relay.addresses import Address, to_checksum
-from relay.chain.errors import NodeTooSlow, NotANetwork
-from relay.index.batching import BatchSize
-from relay.index.errors import Inconsistent
+from relay.chain.errors import NotANetwork
+from relay.index.past import Past, write_blocks
 from relay.index.recording import record
-from relay.index.source import TOO_MUCH, ChainNode, Stretch, fetch_stretch
+from relay.index.source import ChainNode, Stretch
 from relay.model import NetworkInfo
 from relay.store.rows import CursorPosition, FollowedNetwork
 from relay.store.writing import Writer, WriteTransaction
 
 logger = logging.getLogger(__name__)
-
-_BATCH_LOGS = 2000
-"""About so many logs are read at once of a network that catches up, so that the others wait little."""
 
 _ASK_AGAIN_SECONDS = 30.0
 
@@ -54,7 +50,7 @@ class Joining:
         self._configured = list(dict.fromkeys(networks))
         self._read_network = read_network
         self._first_block = first_block
-        self._batch = BatchSize(batch_blocks, _BATCH_LOGS)
+        self._past = Past(node, batch_blocks)
         self._clock = clock
         self._wanted: list[Address] | None = None
         self._unknown: dict[Address, float] = {}
@@ -163,7 +159,7 @@ class Joining:
         with self._writer.transaction() as transaction:
             position = transaction.position()
             assert position is not None
-            self._require_branch(position)
+            self._past.require_branch(position)
             transaction.add_network(info, min(info.first_block - 1, position.number))
         del self._unknown[address]
         self.behind += 1
@@ -173,8 +169,8 @@ class Joining:
     def _catch_up(self, network: FollowedNetwork, position: CursorPosition, final: int) -> int | None:
         """Read one batch; return how many events, or None where only the head is waited for."""
         assert network.synced_to is not None
-        stretch = self._fetch(network, network.synced_to + 1, position.number, final)
-        self._require_branch(position)
+        stretch = self._past.fetch(network.synced_to + 1, position.number, final, networks=[network.info.address])
+        self._past.require_branch(position)
         if stretch is not None:
             with self._writer.transaction() as transaction:
                 _write(transaction, network, stretch, final)
@@ -206,7 +202,7 @@ class Joining:
                 if is_joining:
                     transaction.set_synced_to(network.id, None)
                 if is_joining or info != network.info:
-                    transaction.announce_network(network.id, position)
+                    transaction.announce_network(network.id, position, is_joining=is_joining)
             transaction.wake_readers()
         return True
 
@@ -214,52 +210,23 @@ class Joining:
         """Read all events of a network anew, in one transaction: readers see the old state until it is done."""
         end = position.number if network.synced_to is None else network.synced_to
         logger.info("reading the events of network %s anew", to_checksum(network.info.address))
-        events, first = 0, network.info.first_block
+        events, first, address = 0, network.info.first_block, network.info.address
         with self._writer.transaction(is_long=True) as transaction:
             transaction.forget_events_of(network.id)
             transaction.restore_network_frozen(network.id)
-            while (stretch := self._fetch(network, first, end, final)) is not None:
+            while (stretch := self._past.fetch(first, end, final, networks=[address])) is not None:
                 _write(transaction, network, stretch, final)
                 events += len(stretch.events)
                 first = stretch.last.number + 1
-            self._require_branch(position)
+            self._past.require_branch(position)
             transaction.prune_blocks(0, final)
             transaction.set_repair_wanted([network.id], wanted=False)
             transaction.announce_network(network.id, position)
             transaction.wake_readers()
         return events
 
-    def _fetch(self, network: FollowedNetwork, first: int, end: int, final: int) -> Stretch | None:
-        """Fetch some blocks from ``first`` on, none after ``end``; None if that leaves none."""
-        if first > end:
-            return None
-        while True:
-            last = min(end, first + self._batch.blocks - 1)
-            try:
-                stretch = fetch_stretch(self._node, [network.info.address], first, last, final, None)
-            except NodeTooSlow:
-                self._batch.refuse(last - first + 1)
-                raise
-            except TOO_MUCH:
-                if first == last:
-                    raise
-                self._batch.refuse(last - first + 1)
-            else:
-                self._batch.accept(last - first + 1, len(stretch.events))
-                return stretch
-
-    def _require_branch(self, position: CursorPosition) -> None:
-        block = self._node.block(position.number)
-        if block is None or block.hash != position.hash:
-            raise Inconsistent(f"block {position.number} was replaced while the history of a network was read")
-
 
 def _write(transaction: WriteTransaction, network: FollowedNetwork, stretch: Stretch, final: int) -> None:
     """Write a stretch of blocks up to which everything else is stored already."""
-    stored = transaction.block_hashes(stretch.blocks[0].number, stretch.last.number)
-    for block in stretch.blocks:
-        if stored.get(block.number, None if block.number >= final else block.hash) != block.hash:
-            raise Inconsistent(f"block {block.number} is not the one that was stored")
-    eventful = stretch.eventful
-    transaction.add_blocks(block for block in stretch.blocks if block.number in eventful)
+    write_blocks(transaction, stretch, final)
     record(transaction, {network.info.address: network.id}, stretch.events)

@@ -5,11 +5,13 @@ import re
 import threading
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import TypeVar
 
 from relay.addresses import Address
 from relay.chain.errors import ChainError, NotANetwork
 from relay.contracts import WantedContracts
+from relay.index.background import giving_way
 from relay.index.display import Display, LogLines
 from relay.index.errors import Inconsistent, IndexFault, NodeBehind
 from relay.index.indexer import Indexer
@@ -24,6 +26,8 @@ T = TypeVar("T")
 LONGEST_RETRY_SECONDS = 15.0
 """How long the index waits at most before it tries again what failed."""
 
+PAUSE_REASON = "an operator paused it: tl-relay admin resume index"
+
 _STANDBY_SECONDS = 0.5
 _FIRST_RETRY_SECONDS = 0.5
 _REPORT_SECONDS = 1.0
@@ -35,7 +39,7 @@ _LOOK_FOR_NETWORKS_SECONDS = 1.0
 class IndexService:
     """Runs an indexer until it is stopped."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  what a process is made of; all but the first four have defaults
         self,
         open_writer: Callable[[], Writer],
         make_indexer: Callable[[Writer], Indexer],
@@ -48,6 +52,7 @@ class IndexService:
         process: str = "",
         node_in_use: Callable[[], str] = str,
         display: Display | None = None,
+        is_paused: Callable[[], bool] = bool,
         longest_retry_seconds: float = LONGEST_RETRY_SECONDS,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -65,6 +70,7 @@ class IndexService:
             process: names this process (host:pid) in the status.
             node_in_use: tells the node that is asked, as it may be shown.
             display: shows how it gets on; by default in the log.
+            is_paused: tells whether an operator wants nothing to be read.
             longest_retry_seconds: bounds the growing waits between attempts.
             clock: seconds that only go forward.
 
@@ -79,6 +85,7 @@ class IndexService:
         self._process = process
         self._node_in_use = node_in_use
         self._display = display or LogLines()
+        self._is_paused = is_paused
         self._longest_retry_seconds = longest_retry_seconds
         self._clock = clock
         self._retry_seconds = _FIRST_RETRY_SECONDS
@@ -149,11 +156,17 @@ class IndexService:
             raise
 
     def _follow(self, writer: Writer, indexer: Indexer) -> None:
-        is_behind = True
+        is_behind = is_backfilling = True
         while not self._stopping.is_set():
+            if self._is_paused():
+                self._rest(writer)
+                is_behind = is_backfilling = True
+                continue
             self._look_for_networks(indexer)
-            step = self._patiently(writer, indexer.step)
+            # Who asks the API of this machine is not to wait for the past to be filled in.
+            step = self._patiently(writer, partial(giving_way, indexer.step) if is_backfilling else indexer.step)
             if step is None:
+                is_backfilling = False
                 if is_behind and not self._stopping.is_set():
                     self._display.level()
                     is_behind = False
@@ -164,6 +177,15 @@ class IndexService:
             is_backfilling = is_behind or step.joining > 0
             self._report(writer, IndexState.BACKFILLING if is_backfilling else IndexState.FOLLOWING)
             self._display.advance(step, is_behind=is_behind)
+
+    def _rest(self, writer: Writer) -> None:
+        """Do nothing but say so until an operator wants otherwise; who else could write stays out meanwhile."""
+        logger.warning("paused by an operator; `tl-relay admin resume index` lets it go on")
+        self._display.wait(PAUSE_REASON)
+        while self._is_paused() and not self._stopping.is_set():
+            self._report(writer, IndexState.PAUSED, PAUSE_REASON)
+            self._stopping.wait(min(self._poll_seconds, _REPORT_SECONDS))
+        logger.info("going on after a pause")
 
     def _look_for_networks(self, indexer: Indexer) -> None:
         now = self._clock()

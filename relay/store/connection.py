@@ -3,28 +3,47 @@
 import re
 import select
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Hashable, Iterator, Mapping
+from contextlib import contextmanager, nullcontext
 from typing import Any
 
 import psycopg2
 import psycopg2.extensions
 import psycopg2.pool
+from psycopg2.extensions import AsIs
 
+from relay import telemetry
+from relay.spans import span
 from relay.store.errors import (
     DatabaseBusy,
     DatabaseFull,
     DatabaseRefuses,
     DatabaseUnreachable,
+    QueryGivenUp,
     SchemaMismatch,
 )
+from relay.store.guard import Guard
 
 Connection = psycopg2.extensions.connection
 Cursor = psycopg2.extensions.cursor
 
+
+class _Remembering(Connection):
+    """A connection that remembers the statements it has prepared: their names by what they were made of."""
+
+    def __init__(self, *arguments: Any, **more: Any) -> None:
+        super().__init__(*arguments, **more)
+        self.prepared: dict[Hashable, str] = {}
+
+
 _NUMERIC, _BYTEA = 1700, 17
-_CONNECT_TIMEOUT_SECONDS = 5
+_CONNECT_TIMEOUT_SECONDS = 3
 _VANISHED_MILLISECONDS = 10_000
+
+MOST_PREPARED = 64
+"""So many statements are prepared on a connection at most; each takes some kilobytes of memory there."""
+
+_READ_ONLY = "SET SESSION CHARACTERISTICS AS TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY"
 
 _REFUSALS = (
     psycopg2.errors.InsufficientPrivilege,
@@ -33,11 +52,20 @@ _REFUSALS = (
 )
 
 
+# Called for every value that is read.
+_from_hex = bytes.fromhex
+
+
 def _to_int(value: str | bytes | None, _cursor: Cursor) -> int | None:
     return None if value is None else int(value)
 
 
 def _to_bytes(value: str | bytes | None, cursor: Cursor) -> bytes | None:
+    if value is None:
+        return None
+    if isinstance(value, str) and value[:2] == "\\x":
+        return _from_hex(value[2:])
+    # As older servers write it, or ours with another bytea_output.
     buffer = psycopg2.BINARY(value, cursor)
     return None if buffer is None else bytes(buffer)
 
@@ -61,6 +89,7 @@ def connect(url: str) -> Connection:
             url,
             connect_timeout=_CONNECT_TIMEOUT_SECONDS,
             application_name="tl-relay",
+            connection_factory=_Remembering,
             # A server that vanished without a word is noticed within about ten seconds.
             keepalives_idle=5,
             keepalives_interval=2,
@@ -95,6 +124,9 @@ def translated_errors() -> Iterator[None]:
         yield
     except psycopg2.errors.DiskFull as error:
         raise DatabaseFull(f"the database has no space left: {_one_line(error)}") from error
+    except psycopg2.errors.SerializationFailure as error:
+        # What only reads meets this on a replica: "canceling statement due to conflict with recovery".
+        raise QueryGivenUp(f"the database gave up a query: {_one_line(error)}") from error
     except (psycopg2.OperationalError, psycopg2.InterfaceError) as error:
         raise DatabaseUnreachable(f"the database is unreachable: {_one_line(error)}") from error
     except _REFUSALS as error:
@@ -114,6 +146,27 @@ def translated_errors() -> Iterator[None]:
 
 def _one_line(error: Exception) -> str:
     return " ".join(str(error).split()) or type(error).__name__
+
+
+def execute_prepared(
+    cursor: Cursor, query: str, fixed: Mapping[str, Hashable], varying: Mapping[str, object]
+) -> None:
+    """Execute a query that is asked again and again, planned once for each connection.
+
+    What is ``fixed`` is planned for as it is, and planned anew where it is another; ``varying`` is not looked at.
+    """
+    prepared = cursor.connection.prepared  # type: ignore[attr-defined]
+    key = (query, *fixed.values())
+    name = prepared.get(key)
+    if name is None:
+        if len(prepared) >= MOST_PREPARED:
+            cursor.execute(query, {**fixed, **varying})
+            return
+        name = f"prepared_{len(prepared)}"
+        places = {each: AsIs(f"${number}") for number, each in enumerate(varying, 1)}
+        cursor.execute(f"PREPARE {name} AS {query}", {**fixed, **places})
+        prepared[key] = name
+    cursor.execute(f"EXECUTE {name} ({', '.join(['%s'] * len(varying))})", tuple(varying.values()))
 
 
 def await_notices(connection: Connection, seconds: float) -> list[str]:
@@ -138,21 +191,27 @@ def await_notices(connection: Connection, seconds: float) -> list[str]:
 class Pool:
     """A fixed number of connections, opened on demand; safe for threads.
 
-    psycopg2's own pool fails at once when it is exhausted, so a bounded wait stands before it.
+    psycopg2's own pool fails at once when it is exhausted, so a bounded wait stands before it. ``kind`` tells
+    its figures apart.
     """
 
-    def __init__(self, url: str, size: int = 8, wait_seconds: float = 2.0) -> None:
+    kind = "reading"
+
+    def __init__(self, url: str, size: int = 8, wait_seconds: float = 1.5, guard: Guard | None = None) -> None:
         """Prepare the pool without connecting.
 
         Arguments:
             url: libpq URL, or empty for the PG* environment variables.
             size: the most connections open at once.
             wait_seconds: how long a caller waits for one.
+            guard: ends waits for a database that does not answer; without it they last as long as that takes.
 
         """
         self._url = url
         self._free = threading.BoundedSemaphore(size)
         self._wait_seconds = wait_seconds
+        self._guard = guard
+        self._generation = 0 if guard is None else guard.generation
         self._idle: list[Connection] = []
         self._lock = threading.Lock()
 
@@ -168,6 +227,22 @@ class Pool:
         with self._connection() as connection, translated_errors(), connection, connection.cursor() as cursor:
             yield cursor
 
+    @contextmanager
+    def statement(self) -> Iterator[Cursor]:
+        """Hand out a cursor for a single statement, which sees one state of the database without a transaction.
+
+        Raises:
+            DatabaseBusy, DatabaseUnreachable: as `snapshot` does.
+
+        """
+        with self._connection() as connection, translated_errors(), connection.cursor() as cursor:
+            connection.autocommit = True
+            try:
+                yield cursor
+            finally:
+                if not connection.closed:
+                    connection.autocommit = False
+
     def close(self) -> None:
         """Close the idle connections."""
         with self._lock:
@@ -177,24 +252,60 @@ class Pool:
 
     @contextmanager
     def _connection(self) -> Iterator[Connection]:
-        if not self._free.acquire(timeout=self._wait_seconds):
+        if self._guard is not None:
+            self._guard.require()
+        if not self._acquire():
+            telemetry.connection_timeouts.labels(self.kind).inc()
             raise DatabaseBusy(f"no database connection became free within {self._wait_seconds:g} s")
         try:
+            self._forget_lost()
             connection = self._take()
-            try:
-                yield connection
-            finally:
-                self._give_back(connection)
+            with (
+                telemetry.connections_of(self.kind).track_inprogress(),
+                nullcontext() if self._guard is None else self._guard.watching(connection),
+                span("database"),
+            ):
+                try:
+                    yield connection
+                finally:
+                    self._give_back(connection)
         finally:
             self._free.release()
+
+    def _acquire(self) -> bool:
+        if self._free.acquire(blocking=False):
+            return True
+        with telemetry.connections_waiting.labels(self.kind).track_inprogress():
+            return self._free.acquire(timeout=self._wait_seconds)
+
+    def _forget_lost(self) -> None:
+        """Close connections that may be dead without knowing it; raises DatabaseUnreachable during an outage."""
+        if self._guard is None:
+            return
+        self._guard.require()
+        if self._generation != self._guard.generation:
+            self._generation = self._guard.generation
+            self.close()
+
+    def _open(self) -> Connection:
+        return self._connect() if self._guard is None else self._guard.open(self._connect)
 
     def _take(self) -> Connection:
         with self._lock:
             if self._idle:
                 return self._idle.pop()
-        connection = connect(self._url)
-        connection.set_session(isolation_level="REPEATABLE READ", readonly=True)
+        connection = self._open()
+        with translated_errors():
+            # As a default of the session: the driver's own would have to be set anew around every statement.
+            connection.autocommit = True
+            with connection.cursor() as cursor:
+                cursor.execute(_READ_ONLY)
+            connection.autocommit = False
         return connection
+
+    def _connect(self) -> Connection:
+        telemetry.connects.labels(self.kind).inc()
+        return connect(self._url)
 
     def _give_back(self, connection: Connection) -> None:
         try:

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from psycopg2.extras import execute_values
 
 from relay.contracts import ExchangeEvent, ExchangeEventType, Origin, TokenEvent, TokenEventType
-from relay.store.connection import Cursor, Pool, Row
+from relay.store.connection import Cursor, Row
 from relay.store.contract_reading import ContractFilter, UserEvent
 
 MOST_EVENTS = 200
@@ -44,29 +44,29 @@ def add_expected_of_contracts(
     )
 
 
-class ExpectedContractEvents:
-    """Lists what is expected of transactions that the node holds and no indexed block has."""
+def expected_contract_events(cursor: Cursor, wanted: ContractFilter) -> list[UserEvent]:
+    """Return the matching expected events, oldest first, whatever their block will be.
 
-    def __init__(self, pool: Pool) -> None:
-        self._pool = pool
-
-    def events(self, wanted: ContractFilter) -> list[UserEvent]:
-        """Return the matching expected events, oldest first, whatever their block will be; raises StoreError.
-
-        As in `relay.store.expected`: they have the number of the next block, zeros for a hash, and the time at
-        which they came to be expected.
-        """
-        parameters = {
-            "kinds": [kind.value for kind in wanted.kinds],
-            "contract": wanted.contract,
-            "user": wanted.user,
-            "types": None if wanted.types is None else list(wanted.types),
-        }
-        with self._pool.snapshot() as cursor:
-            cursor.execute(_EXPECTED, parameters)
-            return [_event_from(row) for row in cursor.fetchall()]
+    As in `relay.store.expected`: they have the number of the next block, zeros for a hash, and the time at which
+    they came to be expected.
+    """
+    parameters = {
+        "kinds": [kind.value for kind in wanted.kinds],
+        "contract": wanted.contract,
+        "user": wanted.user,
+        "types": None if wanted.types is None else list(wanted.types),
+    }
+    cursor.execute(_NOTED, parameters)
+    if not cursor.fetchall():
+        return []
+    cursor.execute(_EXPECTED, parameters)
+    return [_event_from(row) for row in cursor.fetchall()]
 
 
+_NOTED = """
+SELECT FROM expected_contract_events WHERE (%(contract)s::bytea IS NULL OR contract = %(contract)s)
+  AND (%(user)s::bytea IS NULL OR sender = %(user)s OR receiver = %(user)s) LIMIT 1
+"""
 _EXPECTED = """
 SELECT e.contract, (SELECT coalesce(max(block_number), 0) + 1 FROM cursor), e.expected_at,
        coalesce(e.relayed_hash, t.mined_hash, a.hash), e.position, e.type, e.sender, e.receiver, e.value,

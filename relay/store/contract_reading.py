@@ -18,9 +18,13 @@ from relay.contracts import (
 )
 from relay.store.connection import Cursor, Pool, Row
 from relay.store.contract_writing import FOLLOWED_CONTRACT_COLUMNS, followed_contract_from
+from relay.store.stretch import HEADER_OF_EVENT, Stretch
 
 UserEvent = TokenEvent | ExchangeEvent
 """An event that users take part in."""
+
+Served = Mapping[int, tuple[Address, ContractKind]]
+"""Contracts and what they are, by the ids that rows have of them."""
 
 TOKEN_KINDS = (ContractKind.UNW_ETH, ContractKind.TOKEN)
 """The kinds of contracts with the events of tokens."""
@@ -30,7 +34,8 @@ TOKEN_KINDS = (ContractKind.UNW_ETH, ContractKind.TOKEN)
 class ContractFilter:
     """Which events are wanted: of contracts of some kinds or of one ``contract``, of a user (None: of all).
 
-    ``types`` None stands for all types. ``newest`` bounds how many: the newest; None: all.
+    ``types`` None stands for all types. ``newest`` bounds how many: the newest; None: all. Both blocks are
+    included; without ``to_block`` there is no last one.
     """
 
     kinds: Sequence[ContractKind]
@@ -39,6 +44,7 @@ class ContractFilter:
     types: Sequence[str] | None = None
     from_block: int = 0
     newest: int | None = None
+    to_block: int | None = None
 
 
 class UnknownContract(Exception):
@@ -54,13 +60,12 @@ class ContractReader:
     def addresses(self, kinds: Sequence[ContractKind]) -> list[Address]:
         """Return the contracts of these kinds that are served, those that came first before the others."""
         with self._pool.snapshot() as cursor:
-            return [address for address, _ in _served(cursor, kinds, None).values()]
+            return [address for address, _ in served_contracts(cursor, ContractFilter(kinds)).values()]
 
     def require(self, contract: Address, kinds: Sequence[ContractKind]) -> None:
         """Raise UnknownContract unless one of these kinds is served at an address."""
         with self._pool.snapshot() as cursor:
-            if not _served(cursor, kinds, contract):
-                raise UnknownContract(contract)
+            served_contracts(cursor, ContractFilter(kinds, contract))
 
     def events(self, wanted: ContractFilter) -> list[UserEvent]:
         """Return the matching events in the order of the chain.
@@ -69,18 +74,9 @@ class ContractReader:
             UnknownContract: if a contract is asked for that is not served.
 
         """
+        stretch = Stretch(is_forward=False, most=wanted.newest)
         with self._pool.snapshot() as cursor:
-            contracts = _served(cursor, wanted.kinds, wanted.contract)
-            if wanted.contract is not None and not contracts:
-                raise UnknownContract(wanted.contract)
-            found: list[UserEvent] = []
-            for kinds, columns, table, users, make in _FAMILIES:
-                ids = {key: address for key, (address, kind) in contracts.items() if kind in kinds}
-                if ids:
-                    cursor.execute(*_query(table, columns, users, wanted, list(ids)))
-                    found += [make(row, ids[row[0]]) for row in cursor.fetchall()]
-        found.sort(key=_place)
-        return found if wanted.newest is None else found[len(found) - min(wanted.newest, len(found)) :]
+            return contract_events_along(cursor, wanted, served_contracts(cursor, wanted), stretch)[::-1]
 
     def fees_of(self, transaction_hash: bytes) -> list[IdentityEvent]:
         """Return the fees that identities booked in a transaction, in the order of the chain."""
@@ -122,7 +118,7 @@ class ContractReader:
 
 def added_events(cursor: Cursor, position: int, most: int) -> list[UserEvent]:
     """Return the events of blocks added after a position on the feed that still stand, up to ``most``."""
-    contracts = _served(cursor, (ContractKind.EXCHANGE, *TOKEN_KINDS), None)
+    contracts = served_contracts(cursor, ContractFilter((ContractKind.EXCHANGE, *TOKEN_KINDS)))
     found: list[UserEvent] = []
     for kinds, columns, table, _, make in _FAMILIES:
         ids = {key: address for key, (address, kind) in contracts.items() if kind in kinds}
@@ -135,6 +131,39 @@ def added_events(cursor: Cursor, position: int, most: int) -> list[UserEvent]:
     return sorted(found, key=_place)
 
 
+def changed_events(
+    cursor: Cursor, base: int, floor: int, top: int, user: Address | None, most: int
+) -> list[tuple[UserEvent, int | None]]:
+    """Return the events above block ``floor`` up to ``top``, and with its commit each withdrawn after ``base``.
+
+    Of one user or of all; about ``most`` at most.
+    """
+    contracts = served_contracts(cursor, ContractFilter((ContractKind.EXCHANGE, *TOKEN_KINDS)))
+    found: list[tuple[UserEvent, int | None]] = []
+    for kinds, columns, table, users, make in _FAMILIES:
+        ids = {key: address for key, (address, kind) in contracts.items() if kind in kinds}
+        if not ids:
+            continue
+        parameters = {
+            "contracts": list(ids),
+            "base": base,
+            "floor": floor,
+            "top": top,
+            "user": user,
+            "limit": most,
+        }
+        halves = [_NEW.format(table=table, by=f"AND {condition}") for condition in users]
+        source = _NEW.format(table=table, by="") if user is None else " UNION ALL ".join(halves)
+        cursor.execute(_STANDING.format(columns=columns, source=source), parameters)
+        found += [(make(row, ids[row[0]]), None) for row in cursor.fetchall()]
+        kept = columns.replace("b.hash, b.timestamp", "e.block_hash, e.timestamp")
+        mine = " OR ".join(f"({condition})" for condition in users)
+        by = "" if user is None else f"AND ({mine})"
+        cursor.execute(_WITHDRAWN.format(columns=kept, table=table, by=by), parameters)
+        found += [(make(row, ids[row[0]]), row[-1]) for row in cursor.fetchall()]
+    return found
+
+
 def users_of(event: UserEvent) -> tuple[Address, ...]:
     """Return who takes part in an event, each once, who begins it first."""
     match event:
@@ -144,49 +173,76 @@ def users_of(event: UserEvent) -> tuple[Address, ...]:
             return (event.maker,) if event.taker in {None, event.maker} else (event.maker, event.taker or b"")
 
 
-def events_query(wanted: ContractFilter, contract_ids: Collection[int]) -> tuple[str, dict[str, object]]:
-    """Return the query for the events of some tokens, and its parameters."""
-    return _query("token_events", _TOKEN_COLUMNS, _TOKEN_USERS, wanted, contract_ids)
+def served_contracts(cursor: Cursor, wanted: ContractFilter) -> Served:
+    """Return the contracts that are served and whose events are wanted, by their ids.
+
+    Raises:
+        UnknownContract: if a contract is asked for that is not served.
+
+    """
+    cursor.execute(
+        "SELECT id, address, kind FROM contracts WHERE is_served AND kind = ANY(%(kinds)s) "
+        "AND (%(contract)s::bytea IS NULL OR address = %(contract)s) ORDER BY id",
+        {"kinds": [kind.value for kind in wanted.kinds], "contract": wanted.contract},
+    )
+    contracts = {key: (address, ContractKind(kind)) for key, address, kind in cursor.fetchall()}
+    if wanted.contract is not None and not contracts:
+        raise UnknownContract(wanted.contract)
+    return contracts
+
+
+def contract_events_along(
+    cursor: Cursor, wanted: ContractFilter, contracts: Served, stretch: Stretch
+) -> list[UserEvent]:
+    """Return the matching events of some contracts along a stretch, in the order of the walk."""
+    found: list[UserEvent] = []
+    for kinds, columns, table, users, make in _FAMILIES:
+        ids = {key: address for key, (address, kind) in contracts.items() if kind in kinds}
+        if ids:
+            cursor.execute(*_query(table, columns, users, wanted, list(ids), stretch))
+            found += [make(row, ids[row[0]]) for row in cursor.fetchall()]
+    found.sort(key=_place, reverse=not stretch.is_forward)
+    return found[: stretch.most]
+
+
+def events_query(
+    wanted: ContractFilter, contract_ids: Collection[int], stretch: Stretch
+) -> tuple[str, dict[str, object]]:
+    """Return the query for the events of some tokens along a stretch, and its parameters."""
+    return _query("token_events", _TOKEN_COLUMNS, _TOKEN_USERS, wanted, contract_ids, stretch)
 
 
 def _place(event: UserEvent) -> tuple[int, int]:
     return event.origin.block_number, event.origin.log_index
 
 
-def _served(
-    cursor: Cursor, kinds: Sequence[ContractKind], contract: Address | None
-) -> Mapping[int, tuple[Address, ContractKind]]:
-    cursor.execute(
-        "SELECT id, address, kind FROM contracts WHERE is_served AND kind = ANY(%(kinds)s) "
-        "AND (%(contract)s::bytea IS NULL OR address = %(contract)s) ORDER BY id",
-        {"kinds": [kind.value for kind in kinds], "contract": contract},
-    )
-    return {key: (address, ContractKind(kind)) for key, address, kind in cursor.fetchall()}
-
-
 def _query(
-    table: str, columns: str, users: tuple[str, str], wanted: ContractFilter, ids: Collection[int]
+    table: str,
+    columns: str,
+    users: tuple[str, str],
+    wanted: ContractFilter,
+    ids: Collection[int],
+    stretch: Stretch,
 ) -> tuple[str, dict[str, object]]:
-    """Return the query for the events of some contracts, the newest first if bounded, and its parameters."""
     parameters: dict[str, object] = {
         "contracts": "{" + ",".join(map(str, ids)) + "}",
         "types": None if wanted.types is None else list(wanted.types),
         "user": wanted.user,
-        "from_block": wanted.from_block,
-        "newest": wanted.newest,
+        **stretch.parameters(wanted.from_block, wanted.to_block),
     }
     of_one = "contract_id = " + str(next(iter(ids)))
     matching = (
         f"SELECT * FROM {table} WHERE {of_one if len(ids) == 1 else _OF_SEVERAL} "
-        "AND (%(types)s::text[] IS NULL OR type = ANY(%(types)s::text[])) AND block_number >= %(from_block)s {by} "
-        "ORDER BY block_number DESC, log_index DESC LIMIT %(newest)s"
+        f"AND (%(types)s::text[] IS NULL OR type = ANY(%(types)s::text[])) AND {stretch.condition} {{by}} "
+        f"{stretch.order} {stretch.limit}"
     )
     if wanted.user is None:
         source = matching.format(by="")
     else:
-        # Two walks down two indexes, as in the lists of networks.
-        source = " UNION ALL ".join(f"({matching.format(by='AND ' + condition)})" for condition in users)
-    return f"SELECT {columns} FROM ({source}) e JOIN blocks b ON b.number = e.block_number", parameters
+        # Two walks along two indexes, as in the lists of networks.
+        halves = " UNION ALL ".join(f"({matching.format(by='AND ' + condition)})" for condition in users)
+        source = f"SELECT * FROM ({halves}) h {stretch.order} {stretch.limit}"
+    return f"SELECT {columns} FROM ({source}) e CROSS JOIN LATERAL {HEADER_OF_EVENT} b", parameters
 
 
 _OF_SEVERAL = "contract_id = ANY(%(contracts)s::integer[])"
@@ -215,6 +271,18 @@ WHERE e.contract_id = ANY(%(contracts)s)
   AND e.block_number BETWEEN (SELECT min(first_block) FROM added) AND (SELECT block_number FROM cursor)
   AND EXISTS (SELECT FROM added a WHERE e.block_number BETWEEN a.first_block AND a.last_block)
 ORDER BY e.block_number, e.log_index LIMIT %(limit)s
+"""
+_NEW = """
+SELECT * FROM {table} WHERE contract_id = ANY(%(contracts)s)
+  AND block_number > %(floor)s AND block_number <= %(top)s {by}
+"""
+_STANDING = """
+SELECT {columns} FROM ({source}) e JOIN blocks b ON b.number = e.block_number
+ORDER BY e.block_number, e.log_index LIMIT %(limit)s
+"""
+_WITHDRAWN = """
+SELECT {columns}, e.feed_position FROM withdrawn_{table} e
+WHERE e.contract_id = ANY(%(contracts)s) AND e.feed_position > %(base)s {by} LIMIT %(limit)s
 """
 _IDENTITY_COLUMNS = f"{_PLACE}, e.identity, e.meta_hash, e.succeeded, e.value, e.recipient, e.currency_network"
 _STORED = """

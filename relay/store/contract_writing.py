@@ -102,6 +102,7 @@ class ContractWriting:
         """Take back all events of a contract."""
         for table in CONTRACT_EVENT_TABLES:
             self._cursor.execute(f"DELETE FROM {table} WHERE contract_id = %s", (contract_id,))
+        self._cursor.execute("UPDATE contracts SET readings = readings + 1 WHERE id = %s", (contract_id,))
 
     def add_contract_events(self, events: Iterable[OwnedContractEvent]) -> None:
         """Store events, by COPY."""

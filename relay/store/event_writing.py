@@ -117,6 +117,7 @@ class EventWriting(HistoryWriting):
         for table in ("events", "trustlines", "debts"):
             self._cursor.execute(f"DELETE FROM {table} WHERE network_id = %s", (network_id,))
         self.forget_history_of(network_id)
+        self._cursor.execute("UPDATE networks SET readings = readings + 1 WHERE id = %s", (network_id,))
 
     def _newest_block_number(self) -> int:
         """Return the highest number of a stored block.

@@ -121,7 +121,7 @@ def _added(cursor: Cursor, position: int) -> list[Event]:
         """,
         {"position": position, "types": _names((*NEWS_TYPES, EventType.BALANCE_UPDATE)), "limit": MOST_EVENTS + 1},
     )
-    return [_event_from(row) for row in cursor.fetchall()]
+    return [event_from(row) for row in cursor.fetchall()]
 
 
 def _withdrawn(cursor: Cursor, position: int) -> list[tuple[Address, Pair]]:
@@ -138,7 +138,8 @@ def _names(types: Sequence[EventType]) -> list[str]:
     return [kind.value for kind in types]
 
 
-def _event_from(row: Row) -> Event:
+def event_from(row: Row) -> Event:
+    """Read an event as the queries here and of the feed's log select it."""
     terms = None if row[12] is None else Terms(*row[12:17])
     network, kind, number, block_hash, time, transaction, index, log_index, sender, receiver, value, data = row[
         :12

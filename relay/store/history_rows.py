@@ -8,8 +8,11 @@ from graph.transfer import FeePayer
 from graph.trustline import Pair
 from relay.addresses import Address, to_checksum
 
-PAGE_BLOCKS = 1024
-"""So many blocks share a page; the tables are filled accordingly, so it is changed by a migration only."""
+PAGE_ENTRIES = 64
+"""A page that holds so many entries is full, and the next one begins."""
+
+Entry = tuple[int, int, str]
+"""An entry of a list: its block's number and timestamp, and its text."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +69,7 @@ class Page:
     sizes: list[int]
     entries: str
 
-    def __iter__(self) -> Iterator[tuple[int, int, str]]:
+    def __iter__(self) -> Iterator[Entry]:
         """Go through the entries, each as its block's number and timestamp, and its text."""
         start = 0
         for block, time, size in zip(self.blocks, self.times, self.sizes, strict=True):
@@ -80,6 +83,20 @@ class Page:
         kept = slice(first, end)
         text = self.entries[start : start + length]
         return Page(self.blocks[kept], self.times[kept], self.sizes[kept], text)
+
+
+def pages_after(page: int, held: int, entries: Sequence[Entry]) -> Iterator[tuple[int, Sequence[Entry]]]:
+    """Divide entries that follow the ``held`` ones of a list's last page among it and those after it.
+
+    Each part comes with its page's number; that of the last page is ``page``.
+    """
+    start = 0
+    while start < len(entries):
+        if held >= PAGE_ENTRIES:
+            page, held = page + 1, 0
+        end = start + PAGE_ENTRIES - held
+        yield page, entries[start:end]
+        start, held = end, PAGE_ENTRIES
 
 
 def interest_entry(accrual: Accrual) -> str:

@@ -1,36 +1,34 @@
 """Writing what is derived from events, and taking it back."""
 
 import io
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from psycopg2.extras import execute_values
 
 from graph.transfer import FeePayer
+from relay.store.arrays import numbers, octets
 from relay.store.connection import Cursor
 from relay.store.history_rows import (
-    PAGE_BLOCKS,
     Accrual,
+    Entry,
     Page,
     TransferRecord,
     interest_entry,
     mediation_entries,
+    pages_after,
 )
 from relay.store.state_writing import PairKey
 
 HISTORY_TABLES = ("interests", "mediations", "transfers")
 """The tables that this module fills."""
 
-_INTERESTS = "network_id, lower, higher, page"
-_MEDIATIONS = "network_id, mediator, page"
+_INTERESTS = ("network_id", "lower", "higher")
+_MEDIATIONS = ("network_id", "mediator")
 _AT_ONCE = 1000
 
 Key = tuple[Any, ...]
-"""The values of the columns by which a page is known."""
-
-
-Entry = tuple[int, int, str]
-"""An entry of a list: its block's number and timestamp, and its text."""
+"""The values of the columns by which a list is known."""
 
 
 class HistoryWriting:
@@ -42,18 +40,16 @@ class HistoryWriting:
         """Store interest and transfers, which follow all those stored."""
         interests: dict[Key, list[Entry]] = {}
         for accrual in accruals:
-            key: Key = (accrual.network_id, *accrual.pair, accrual.block_number // PAGE_BLOCKS)
             entry = (accrual.block_number, accrual.timestamp, interest_entry(accrual))
-            interests.setdefault(key, []).append(entry)
+            interests.setdefault((accrual.network_id, *accrual.pair), []).append(entry)
         mediations: dict[Key, list[Entry]] = {}
         for transfer in transfers:
             if len(transfer.path) > 2:
-                page = transfer.block_number // PAGE_BLOCKS
                 for mediator, text in mediation_entries(transfer):
                     entry = (transfer.block_number, transfer.timestamp, text)
-                    mediations.setdefault((transfer.network_id, mediator, page), []).append(entry)
-        self._add_pages("interests", _INTERESTS, interests)
-        self._add_pages("mediations", _MEDIATIONS, mediations)
+                    mediations.setdefault((transfer.network_id, mediator), []).append(entry)
+        self._append("interests", _INTERESTS, interests)
+        self._append("mediations", _MEDIATIONS, mediations)
         self._add_transfers(transfers)
 
     def undo_history(self, number: int, pairs: Sequence[PairKey]) -> None:
@@ -70,28 +66,40 @@ class HistoryWriting:
         for table in HISTORY_TABLES:
             self._cursor.execute(f"DELETE FROM {table} WHERE network_id = %s", (network_id,))
 
-    def _add_pages(self, table: str, key: str, pages: Mapping[Key, Sequence[Entry]]) -> None:
-        if not pages:
+    def _append(self, table: str, names: Sequence[str], lists: Mapping[Key, Sequence[Entry]]) -> None:
+        """Add entries to lists, whose last pages are filled before others begin."""
+        if not lists:
             return
         # In the order of the table's key, so that neighbours there are written one after the other.
-        keys = sorted(pages)
-        names = key.split(", ")
-        columns = [
-            _literal(map(_KEY_TEXTS[name], column))
-            for name, column in zip(names, zip(*keys, strict=True), strict=True)
-        ]
-        rows = [_page(pages[each]) for each in keys]
-        columns += [_literal(column) for column in zip(*rows, strict=True)]
-        types = ", ".join(f"%s::{_KEY_TYPES[name]}[]" for name in names)
+        keys = sorted(lists)
+        ends = self._last_pages(table, names, keys)
+        whose, pages, rows = [], [], []
+        for place, key in enumerate(keys, start=1):
+            for page, entries in pages_after(*ends.get(place, (0, 0)), lists[key]):
+                whose.append(key)
+                pages.append(page)
+                rows.append(_page(entries))
+        key_columns = ", ".join(names)
         self._cursor.execute(
-            f"INSERT INTO {table} ({key}, blocks, times, sizes, entries) "
-            f"SELECT {key}, blocks::bigint[], times::bigint[], sizes::integer[], entries "
-            f"FROM unnest({types}, %s::text[], %s::text[], %s::text[], %s::text[]) "
-            f"AS added ({key}, blocks, times, sizes, entries) ON CONFLICT ({key}) "
+            f"INSERT INTO {table} ({key_columns}, page, blocks, times, sizes, entries) "
+            f"SELECT {key_columns}, page, blocks::bigint[], times::bigint[], sizes::integer[], entries "
+            f"FROM unnest({_types(names)}, %s::bigint[], %s::text[], %s::text[], %s::text[], %s::text[]) "
+            f"AS added ({key_columns}, page, blocks, times, sizes, entries) ON CONFLICT ({key_columns}, page) "
             f"DO UPDATE SET blocks = {table}.blocks || excluded.blocks, times = {table}.times || excluded.times, "
             f"sizes = {table}.sizes || excluded.sizes, entries = {table}.entries || ',' || excluded.entries",
-            columns,
+            [*_columns(names, whose), numbers(pages), *map(_literal, zip(*rows, strict=True))],
         )
+
+    def _last_pages(self, table: str, names: Sequence[str], keys: Sequence[Key]) -> dict[int, tuple[int, int]]:
+        """Return number and entries of each list's last page, by the list's place among ``keys``, from 1."""
+        self._cursor.execute(
+            f"SELECT place, page, held "
+            f"FROM unnest({_types(names)}) WITH ORDINALITY AS wanted ({', '.join(names)}, place) "
+            f"CROSS JOIN LATERAL (SELECT page, cardinality(blocks) AS held FROM {table} t "
+            f"WHERE {_same(names, 't', 'wanted')} ORDER BY page DESC LIMIT 1) AS last",
+            _columns(names, keys),
+        )
+        return {place: (page, held) for place, page, held in self._cursor.fetchall()}
 
     def _add_transfers(self, transfers: Iterable[TransferRecord]) -> None:
         lines = "".join([_copy_line(transfer) for transfer in transfers])
@@ -102,34 +110,46 @@ class HistoryWriting:
                 io.BytesIO(lines.encode("ascii")),
             )
 
-    def _cut(self, table: str, key: str, number: int, wanted: Sequence[Key]) -> None:
-        """Remove the entries above block ``number`` from some lists, each given by its key without the page."""
+    def _cut(self, table: str, names: Sequence[str], number: int, wanted: Sequence[Key]) -> None:
+        """Remove the entries above block ``number`` from some lists."""
         if not wanted:
             return
-        names = key.split(", ")[:-1]
-        matches = " AND ".join(f"t.{name} = gone.{name}" for name in names)
+        last_kept = (
+            f"SELECT page FROM {table} s WHERE {_same(names, 's', 'wanted')} "
+            f"AND s.blocks[cardinality(s.blocks)] <= {number} ORDER BY page DESC LIMIT 1"
+        )
         rows = execute_values(
             self._cursor,
-            f"DELETE FROM {table} t USING (VALUES %s) AS gone ({', '.join(names)}) "
-            f"WHERE {matches} AND t.page >= {number // PAGE_BLOCKS} "
-            f"AND t.blocks[cardinality(t.blocks)] > {number} "
+            f"DELETE FROM {table} t USING (VALUES %s) AS wanted ({', '.join(names)}) "
+            f"WHERE {_same(names, 't', 'wanted')} AND t.page > coalesce(({last_kept}), -1) "
             f"RETURNING t.{', t.'.join(names)}, t.page, t.blocks, t.times, t.sizes, t.entries",
             wanted,
             page_size=_AT_ONCE,
             fetch=True,
         )
+        # Of each list one page at most reaches over the block, and all after it are gone.
         kept = {}
-        for *values, blocks, times, sizes, entries in rows:
+        for *key, _, blocks, times, sizes, entries in rows:
             staying = sum(block <= number for block in blocks)
             if staying:
-                kept[tuple(values)] = list(Page(blocks, times, sizes, entries).between(0, staying))
-        self._add_pages(table, key, kept)
+                kept[tuple(key)] = list(Page(blocks, times, sizes, entries).between(0, staying))
+        self._append(table, names, kept)
 
 
-_KEY_TYPES = {"network_id": "integer", "lower": "bytea", "higher": "bytea", "mediator": "bytea", "page": "bigint"}
-_KEY_TEXTS: dict[str, Callable[[Any], str]] = {
-    name: str if kind != "bytea" else lambda value: f'"\\\\x{value.hex()}"' for name, kind in _KEY_TYPES.items()
-}
+def _columns(names: Iterable[str], keys: Iterable[Key]) -> list[str]:
+    """Return literals for the columns of keys."""
+    columns = zip(names, zip(*keys, strict=True), strict=True)
+    return [numbers(values) if name == "network_id" else octets(values) for name, values in columns]
+
+
+def _types(names: Iterable[str]) -> str:
+    """Return the places of parameters for the columns of keys, with their types."""
+    return ", ".join("%s::integer[]" if name == "network_id" else "%s::bytea[]" for name in names)
+
+
+def _same(names: Iterable[str], one: str, other: str) -> str:
+    """Return the SQL condition that rows of two tables speak of the same list."""
+    return " AND ".join(f"{one}.{name} = {other}.{name}" for name in names)
 
 
 def _copy_line(transfer: TransferRecord) -> str:
@@ -138,13 +158,8 @@ def _copy_line(transfer: TransferRecord) -> str:
     receiver_pays = "t" if transfer.fee_payer is FeePayer.RECEIVER else "f"
     return (
         f"{transfer.network_id}\t{transfer.block_number}\t{transfer.log_index}\t{transfer.first_index}\t"
-        f"{receiver_pays}\t\\\\x{path}\t{_array(transfer.amounts)}\n"
+        f"{receiver_pays}\t\\\\x{path}\t{numbers(transfer.amounts)}\n"
     )
-
-
-def _array(values: Iterable[int]) -> str:
-    """Return Postgres' literal for an array of numbers: one parameter for many, and quick to read there."""
-    return "{" + ",".join(map(str, values)) + "}"
 
 
 def _page(entries: Sequence[Entry]) -> tuple[str, str, str, str]:
@@ -153,7 +168,7 @@ def _page(entries: Sequence[Entry]) -> tuple[str, str, str, str]:
         ((block, time, text),) = entries
         return f'"{{{block}}}"', f'"{{{time}}}"', f'"{{{len(text)}}}"', _quoted(text)
     blocks, times, texts = zip(*entries, strict=True)
-    return tuple(map(_quoted, (_array(blocks), _array(times), _array(map(len, texts)), ",".join(texts))))  # type: ignore[return-value]
+    return tuple(map(_quoted, (numbers(blocks), numbers(times), numbers(map(len, texts)), ",".join(texts))))  # type: ignore[return-value]
 
 
 def _literal(texts: Iterable[str]) -> str:

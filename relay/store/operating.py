@@ -3,11 +3,13 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from relay.store.connection import Connection, Cursor, Pool, connect
+from relay.store.connection import Connection, Cursor, Pool
 
 
 class OperatingPool(Pool):
     """A pool whose transactions write."""
+
+    kind = "writing"
 
     @contextmanager
     def transaction(self) -> Iterator[Cursor]:
@@ -25,4 +27,4 @@ class OperatingPool(Pool):
         with self._lock:
             if self._idle:
                 return self._idle.pop()
-        return connect(self._url)
+        return self._open()

@@ -23,6 +23,8 @@ def signer_lock(signer_id: int) -> int:
 class WritingPool(Pool):
     """A pool whose transactions see what others committed meanwhile, and may write."""
 
+    kind = "writing"
+
     @contextmanager
     def transaction(self) -> Iterator[Cursor]:
         """Hand out a cursor in a transaction: all of it is kept, or (after any exception) nothing.
@@ -39,7 +41,7 @@ class WritingPool(Pool):
         with self._lock:
             if self._idle:
                 return self._idle.pop()
-        connection = connect(self._url)
+        connection = self._open()
         connection.set_session(isolation_level="READ COMMITTED", readonly=False)
         return connection
 

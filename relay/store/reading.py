@@ -1,7 +1,7 @@
-"""What readers take from the database: the state of networks, what changed since, and lists of events."""
+"""What readers take from the database to build their graphs: the state of networks, and what changed since."""
 
 from binascii import unhexlify
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
@@ -10,10 +10,11 @@ from psycopg2 import sql
 
 from graph.trustline import Pair, Trustline
 from graph.trustline import Row as TrustlineRow
-from relay.addresses import Address
-from relay.model import Event, EventType, Terms
+from relay.share import Share
 from relay.store.arrays import numbers, octets
 from relay.store.connection import Connection, Cursor, Pool, Row, await_notices, connect, translated_errors
+from relay.store.errors import CommitsLost, DatabaseBehind
+from relay.store.feed import Commit, Standing, newest_commit, standing
 from relay.store.migrate import require_current
 from relay.store.rows import (
     NETWORK_COLUMNS,
@@ -39,7 +40,8 @@ _COPIED_COLUMNS = (
 class Snapshot:
     """Everything a reader needs to build its graphs, as of one commit.
 
-    ``position`` is where on the feed to go on from; ``block`` is None while nothing has been indexed.
+    ``position`` is where on the feed to go on from, ``commit_id`` tells that commit apart from others at its
+    place; ``block`` is None while nothing has been indexed.
     ``hand_over`` reads the trustlines while the snapshot is open and hands them over, some thousands at a time.
     """
 
@@ -47,6 +49,7 @@ class Snapshot:
     position: int
     networks: list[StoredNetwork]
     hand_over: Callable[[TakeRows], None]
+    commit_id: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,13 +65,15 @@ class Changes:
     networks: list[StoredNetwork]
     trustlines: list[tuple[int, Pair, Trustline | None]]
     loaded: dict[int, list[Trustline]] = field(default_factory=dict)
+    commit_id: str = ""
 
 
 class StateReader:
-    """Reads the state of all served networks, at once or by what changed."""
+    """Reads the state of all served networks, or of a share of them, at once or by what changed."""
 
-    def __init__(self, pool: Pool) -> None:
+    def __init__(self, pool: Pool, share: Share | None = None) -> None:
         self._pool = pool
+        self._share = share
 
     @contextmanager
     def snapshot(self) -> Iterator[Snapshot]:
@@ -81,11 +86,12 @@ class StateReader:
         """
         with self._pool.snapshot() as cursor:
             require_current(cursor)
-            networks = _served(cursor)
-            yield Snapshot(_position(cursor), _feed_end(cursor), networks, partial(_hand_over, cursor, networks))
+            networks, end = self._served(cursor), newest_commit(cursor)
+            hand_over = partial(_hand_over, cursor, networks)
+            yield Snapshot(_position(cursor), end.position, networks, hand_over, end.commit_id)
 
-    def changes_since(self, position: int, known: Collection[int]) -> Changes | None:
-        """Return what changed after a position on the feed, for a reader that knows some networks.
+    def changes_since(self, commit: Commit, known: Collection[int]) -> Changes | None:
+        """Return what changed after a commit, for a reader that stands there and knows some networks.
 
         What changed is told by the events of the blocks that were added since, and by those that were withdrawn.
         None if the feed does not reach back so far, or if it would be more than loading everything anew.
@@ -93,13 +99,21 @@ class StateReader:
         Raises:
             SchemaMismatch: if the tables are gone.
             DatabaseUnreachable, DatabaseBusy: if they cannot be read.
+            DatabaseBehind: if it is a replica that has not come so far.
+            CommitsLost: if it lacks that commit for good.
 
         """
+        position = commit.position
         with self._pool.snapshot() as cursor:
-            cursor.execute("SELECT position FROM feed_horizon")
-            row = cursor.fetchone()
-            if row is None or row[0] > position:
-                return None
+            match standing(cursor, commit):
+                case Standing.TOO_YOUNG:
+                    return None
+                case Standing.BEHIND:
+                    raise DatabaseBehind(f"the replica has not come to position {position} on the feed yet")
+                case Standing.OTHER:
+                    block = _position(cursor)
+                    lacking = f"the database lacks position {position} on the feed as it was read here"
+                    raise CommitsLost(lacking, None if block is None else block.number)
             cursor.execute(
                 "SELECT min(least(first_block, undone_after + 1)) FILTER (WHERE kind = 'blocks'), "
                 "coalesce(sum(touched), 0), array_agg(network_id) FILTER (WHERE kind = 'network') "
@@ -111,7 +125,7 @@ class StateReader:
             lowest, touched, renewed = row
             if touched > _FEW and touched > _half_of_all(cursor):
                 return None
-            networks = _served(cursor)
+            networks = self._served(cursor)
             served = [network.id for network in networks]
             loaded = {
                 network_id: _all_of(cursor, network_id)
@@ -122,7 +136,12 @@ class StateReader:
             keys = [] if lowest is None else _touched(cursor, position, lowest, followed)
             states = _states(cursor, keys)
             trustlines = [(n, (low, high), states.get((n, low, high))) for n, low, high in keys]
-            return Changes(_position(cursor), _feed_end(cursor), networks, trustlines, loaded)
+            end = newest_commit(cursor)
+            return Changes(_position(cursor), end.position, networks, trustlines, loaded, end.commit_id)
+
+    def _served(self, cursor: Cursor) -> list[StoredNetwork]:
+        share = self._share
+        return [each for each in _served(cursor) if share is None or share.holds(each.info.address)]
 
 
 _FEW = 20_000
@@ -157,10 +176,11 @@ def _touched(cursor: Cursor, position: int, lowest: int, networks: Sequence[int]
 
 
 class FeedListener:
-    """Waits on a connection of its own for the next commit of the index."""
+    """Waits on a connection of its own for the next commit of the index; ``heard_of`` is the newest's position."""
 
     def __init__(self, url: str) -> None:
         """Connect and listen; raises DatabaseUnreachable."""
+        self.heard_of = 0
         self._connection: Connection = connect(url)
         self._connection.autocommit = True
         with translated_errors(), self._connection.cursor() as cursor:
@@ -173,140 +193,19 @@ class FeedListener:
             DatabaseUnreachable: if the connection broke; announcements may have been missed.
 
         """
-        return bool(await_notices(self._connection, seconds))
+        told = await_notices(self._connection, seconds)
+        self.heard_of = max([self.heard_of, *(int(position) for position in told if position.isdecimal())])
+        return bool(told)
 
     def close(self) -> None:
         """End the connection."""
         self._connection.close()
 
 
-@dataclass(frozen=True, slots=True)
-class EventFilter:
-    """Which events are wanted: of a network (None: all served ones), of a user (None: all), of these types.
-
-    With ``other`` only those between the user and that one. ``newest`` bounds how many: the newest; None: all.
-    """
-
-    types: Sequence[EventType]
-    network: Address | None = None
-    user: Address | None = None
-    from_block: int = 0
-    newest: int | None = None
-    other: Address | None = None
-
-
-class EventReader:
-    """Lists stored events, each list found by an index."""
-
-    def __init__(self, pool: Pool) -> None:
-        self._pool = pool
-
-    def events(self, wanted: EventFilter) -> list[Event]:
-        """Return the matching events in the order of the chain.
-
-        Raises:
-            DatabaseUnreachable, DatabaseBusy: if they cannot be read.
-
-        """
-        with self._pool.snapshot() as cursor:
-            networks = _network_addresses(cursor, wanted.network)
-            cursor.execute(*events_query(wanted, networks))
-            return [_event_from(row, networks) for row in reversed(cursor.fetchall())]
-
-
-def events_query(wanted: EventFilter, network_ids: Collection[int]) -> tuple[str, dict[str, object]]:
-    """Return the query for events of some networks, the newest first, and its parameters."""
-    parameters: dict[str, object] = {
-        "types": _literal(kind.value for kind in wanted.types),
-        "networks": _literal(map(str, network_ids)),
-        "network": next(iter(network_ids), None),
-        "user": wanted.user,
-        "other": wanted.other,
-        "from_block": wanted.from_block,
-        "newest": wanted.newest,
-    }
-    matching = _MATCHING.format(of=_OF_ONE if len(network_ids) == 1 else _OF_SEVERAL, by="{}")
-    if wanted.user is None:
-        return f"{_WITH_BLOCKS.format(matching.format(''))} {_NEWEST_FIRST}", parameters
-    # Two walks down two indexes; one condition on both columns would have all of the user's events sorted.
-    to_other, from_other = ("", "") if wanted.other is None else (_IS_TO_OTHER, _IS_FROM_OTHER)
-    sent, received = matching.format(_IS_SENDER + to_other), matching.format(_IS_RECEIVER + from_other)
-    halves = f"({sent}) UNION ALL ({received})"
-    both = f"SELECT * FROM ({halves}) h {_NEWEST_FIRST} LIMIT %(newest)s"
-    return f"{_WITH_BLOCKS.format(both)} {_NEWEST_FIRST}", parameters
-
-
-_NEWEST_FIRST = "ORDER BY block_number DESC, log_index DESC"
-# The order of one network's events is that of the table's key.
-_OF_ONE, _OF_SEVERAL = "network_id = %(network)s", "network_id = ANY(%(networks)s::integer[])"
-# The indexes of users hold the first bytes of an address and the block. The whole address is asked about in words
-# that tell the planner nothing: it would think the two conditions independent, expect next to no events, and sort
-# all there are.
-_IS_SENDER = (
-    "AND substring(sender for 7) = substring(%(user)s::bytea for 7) "
-    "AND CASE WHEN sender = %(user)s THEN true ELSE false END"
-)
-_IS_RECEIVER = (
-    "AND substring(receiver for 7) = substring(%(user)s::bytea for 7) "
-    "AND CASE WHEN receiver = %(user)s AND sender <> receiver THEN true ELSE false END"
-)
-_IS_TO_OTHER = " AND CASE WHEN receiver = %(other)s AND sender <> receiver THEN true ELSE false END"
-_IS_FROM_OTHER = " AND CASE WHEN sender = %(other)s THEN true ELSE false END"
-_MATCHING = (
-    "SELECT * FROM events WHERE {of} AND type = ANY(%(types)s::event_type[]) "
-    f"AND block_number >= %(from_block)s {{by}} {_NEWEST_FIRST} LIMIT %(newest)s"
-)
-_WITH_BLOCKS = """
-SELECT e.network_id, e.type::text, e.block_number, b.hash, b.timestamp, e.transaction_hash, e.transaction_index,
-       e.log_index, e.sender, e.receiver, e.value, e.extra_data,
-       e.given, e.received, e.rate_given, e.rate_received, e.is_frozen
-FROM ({}) e JOIN blocks b ON b.number = e.block_number
-"""
-
-
-def _literal(names: Iterable[str]) -> str:
-    """Write an array, as one literal: the planner sees through it, and finds the index of rare types."""
-    return "{" + ",".join(names) + "}"
-
-
-def _network_addresses(cursor: Cursor, wanted: Address | None) -> dict[int, Address]:
-    cursor.execute(
-        "SELECT id, address FROM networks WHERE is_served AND (%(wanted)s::bytea IS NULL OR address = %(wanted)s)",
-        {"wanted": wanted},
-    )
-    return dict(cursor.fetchall())
-
-
-def _event_from(row: Row, networks: dict[int, Address]) -> Event:
-    terms = None if row[12] is None else Terms(*row[12:17])
-    return Event(
-        network=networks[row[0]],
-        type=EventType(row[1]),
-        block_number=row[2],
-        block_hash=row[3],
-        timestamp=row[4],
-        transaction_hash=row[5],
-        transaction_index=row[6],
-        log_index=row[7],
-        sender=row[8],
-        receiver=row[9],
-        value=row[10],
-        terms=terms,
-        extra_data=row[11],
-    )
-
-
 def _position(cursor: Cursor) -> CursorPosition | None:
     cursor.execute("SELECT block_number, block_hash, timestamp FROM cursor")
     row = cursor.fetchone()
     return None if row is None else CursorPosition(*row)
-
-
-def _feed_end(cursor: Cursor) -> int:
-    cursor.execute("SELECT greatest((SELECT max(position) FROM feed), (SELECT position FROM feed_horizon))")
-    row = cursor.fetchone()
-    assert row is not None
-    return int(row[0])
 
 
 def _served(cursor: Cursor) -> list[StoredNetwork]:

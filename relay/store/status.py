@@ -1,14 +1,18 @@
 """How the relay runs, in tables beside the chain's state: what the index does, and how far readers are."""
 
-from contextlib import suppress
-from dataclasses import dataclass
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext, suppress
+from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 
 from relay.addresses import Address
 from relay.model import Block
+from relay.store.admin import Pause, pauses
 from relay.store.connection import Connection, Cursor, Pool, connect, translated_errors
 from relay.store.errors import StoreError
+from relay.store.guard import Guard
 from relay.store.migrate import require_current
 from relay.store.rows import FOLLOWED_COLUMNS, CursorPosition, FollowedNetwork, followed_from
 
@@ -16,15 +20,17 @@ WRITER_LOCK = 0x7452_0002
 """Key of the advisory lock that one index process holds while it writes."""
 
 _STALE = "interval '60 seconds'"
+_PAUSE_SECONDS = 10.0
 
 
 class IndexState(StrEnum):
-    """What the index is doing: catching up, following the head, waiting for somebody else, or stopped for good."""
+    """What the index does: catch up, follow the head, wait for somebody else, stop for good, stand still."""
 
     BACKFILLING = "backfilling"
     FOLLOWING = "following"
     WAITING = "waiting"
     STOPPED = "stopped"
+    PAUSED = "paused"
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +93,8 @@ class RelayStatus:
 
     ``has_writer`` says whether a process holds the lock of the one that writes, ``choices`` are the networks that
     operators added (true) or removed (false) by command; ``rows`` counts tables, large ones by estimate;
-    ``push`` is None where no device is registered.
+    ``push`` is None where no device is registered; ``totals`` is what was counted since the database began,
+    ``pauses`` and ``bans`` are what operators decided.
     """
 
     index: ReportedStatus | None
@@ -99,6 +106,9 @@ class RelayStatus:
     rows: dict[str, int]
     has_writer: bool
     push: PushStatus | None = None
+    totals: dict[str, int] = field(default_factory=dict)
+    pauses: tuple[Pause, ...] = ()
+    bans: int = 0
 
 
 def write_status(cursor: Cursor, status: IndexStatus) -> None:
@@ -130,21 +140,27 @@ def write_status(cursor: Cursor, status: IndexStatus) -> None:
 class FollowerBoard:
     """Where an API process notes how far it has come, on a small connection of its own."""
 
-    def __init__(self, url: str, process: str) -> None:
-        """Prepare; nothing is opened yet. ``process`` names this process (host:pid)."""
+    def __init__(self, url: str, process: str, guard: Guard | None = None) -> None:
+        """Prepare; nothing is opened yet. ``process`` names this process (host:pid), ``guard`` ends vain waits."""
         self._url = url
         self._process = process
+        self._guard = guard
         self._connection: Connection | None = None
+        self._not_before = 0.0
 
     def note(self, position: int, block: CursorPosition | None) -> None:
         """Note the position on the feed and the block, and forget processes that were long silent.
+
+        After a failure nothing is noted for a while: to find out that a server is gone takes seconds.
 
         Raises:
             StoreError: if the database fails.
 
         """
+        if time.monotonic() < self._not_before:
+            return
         try:
-            with translated_errors(), self._open().cursor() as cursor:
+            with translated_errors(), self._watched() as connection, connection.cursor() as cursor:
                 cursor.execute(
                     "INSERT INTO followers (process, position, block_number, block_hash, updated_at) "
                     "VALUES (%s, %s, %s, %s, now()) ON CONFLICT (process) DO UPDATE SET "
@@ -159,6 +175,7 @@ class FollowerBoard:
                 )
                 cursor.execute(f"DELETE FROM followers WHERE updated_at < now() - {_STALE}")
         except StoreError:
+            self._not_before = time.monotonic() + _PAUSE_SECONDS
             self._drop_connection()
             raise
 
@@ -169,9 +186,16 @@ class FollowerBoard:
                 cursor.execute("DELETE FROM followers WHERE process = %s", (self._process,))
         self._drop_connection()
 
+    @contextmanager
+    def _watched(self) -> Iterator[Connection]:
+        connection = self._open()
+        with nullcontext() if self._guard is None else self._guard.watching(connection):
+            yield connection
+
     def _open(self) -> Connection:
         if self._connection is None:
-            self._connection = connect(self._url)
+            guard = self._guard
+            self._connection = connect(self._url) if guard is None else guard.open(lambda: connect(self._url))
             self._connection.autocommit = True
             with self._connection.cursor() as cursor:
                 cursor.execute("SET synchronous_commit = off")  # what a crash loses is noted again
@@ -203,7 +227,21 @@ class StatusReader:
                 rows=_row_counts(cursor),
                 has_writer=_has_writer(cursor),
                 push=_push(cursor),
+                totals=_totals(cursor),
+                pauses=tuple(pauses(cursor)),
+                bans=_bans(cursor),
             )
+
+
+def _bans(cursor: Cursor) -> int:
+    cursor.execute("SELECT count(*) FROM bans")
+    row = cursor.fetchone()
+    return int(row[0]) if row else 0
+
+
+def _totals(cursor: Cursor) -> dict[str, int]:
+    cursor.execute("SELECT name, value FROM totals")
+    return dict(cursor.fetchall())
 
 
 def _push(cursor: Cursor) -> PushStatus | None:

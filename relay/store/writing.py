@@ -178,7 +178,8 @@ class WriteTransaction(EventWriting, StateWriting, ContractWriting):
 
     def analyse(self) -> None:
         """Renew what the planner knows of the tables that grow."""
-        self._cursor.execute(f"ANALYZE events, blocks, trustlines, debts, {', '.join(CONTRACT_EVENT_TABLES)}")
+        tables = ("events", "blocks", "trustlines", "debts", *HISTORY_TABLES, *CONTRACT_EVENT_TABLES)
+        self._cursor.execute(f"ANALYZE {', '.join(tables)}")
 
     def chain_noted(self, chain_id: int, genesis_hash: bytes) -> tuple[int, bytes]:
         """Note the chain if the database is new; return the id and genesis hash noted when it was."""
@@ -200,7 +201,9 @@ class WriteTransaction(EventWriting, StateWriting, ContractWriting):
         for table in (*HISTORY_TABLES, "contracts", *CONTRACT_EVENT_TABLES):
             self._cursor.execute(f"DELETE FROM {table}")
         # A position that nobody can stand at yet, so that everybody stands before it.
-        self._cursor.execute("UPDATE feed_horizon SET position = %s", (self.next_feed_position(),))
+        self._cursor.execute(
+            "UPDATE feed_horizon SET position = %s, identity = identity + 1", (self.next_feed_position(),)
+        )
         for table in ("feed", "withdrawn_events", *WITHDRAWN_TABLES):
             self._cursor.execute(f"DELETE FROM {table}")
 
@@ -229,7 +232,8 @@ class WriteTransaction(EventWriting, StateWriting, ContractWriting):
 
     def wake_readers(self) -> None:
         """Wake those who follow the feed, once this transaction commits."""
-        self._cursor.execute(f"NOTIFY {FEED_CHANNEL}")
+        # Who reads from a replica waits until it has come to the position that is told.
+        self._cursor.execute("SELECT pg_notify(%s, coalesce(max(position), 0)::text) FROM feed", (FEED_CHANNEL,))
 
     def networks(self) -> list[FollowedNetwork]:
         """Return all networks the database knows, wanted or not."""
@@ -328,12 +332,29 @@ class WriteTransaction(EventWriting, StateWriting, ContractWriting):
         )
         self._prune_feed(position - FEED_KEPT)
 
-    def announce_network(self, network_id: int, block: Block | CursorPosition) -> None:
-        """Put on the feed that all of a network is new to readers."""
+    def count(self, events: int, undone: int) -> None:
+        """Add to what was counted since the database began: events written, and a reorg if blocks were undone."""
+        added = [("events", events)] + ([("reorgs", 1), ("undone_blocks", undone)] if undone else [])
         self._cursor.execute(
-            "INSERT INTO feed (kind, first_block, last_block, last_hash, network_id) "
-            "VALUES ('network', %s, %s, %s, %s)",
-            (block.number + 1, block.number, block.hash, network_id),
+            "INSERT INTO totals AS old (name, value) SELECT * FROM unnest(%s::text[], %s::bigint[]) "
+            "ON CONFLICT (name) DO UPDATE SET value = old.value + excluded.value",
+            tuple(map(list, zip(*added, strict=True))),
+        )
+        if undone:
+            self._cursor.execute(
+                "INSERT INTO totals AS old (name, value) VALUES ('deepest_reorg', %s) "
+                "ON CONFLICT (name) DO UPDATE SET value = greatest(old.value, excluded.value)",
+                (undone,),
+            )
+
+    def announce_network(
+        self, network_id: int, block: Block | CursorPosition, *, is_joining: bool = False
+    ) -> None:
+        """Put on the feed that all of a network is new to readers; ``is_joining`` if it was not served before."""
+        self._cursor.execute(
+            "INSERT INTO feed (kind, first_block, last_block, last_hash, network_id, is_joining) "
+            "VALUES ('network', %s, %s, %s, %s, %s)",
+            (block.number + 1, block.number, block.hash, network_id, is_joining),
         )
 
     def choices(self) -> dict[Address, bool]:

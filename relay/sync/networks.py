@@ -1,15 +1,17 @@
 """The graphs of all served networks in this process, and the block they stand at."""
 
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable
+from contextlib import AbstractContextManager
 
 from graph.network import NetworkGraph, Rules
 from graph.trustline import Row, Trustline
 from relay.addresses import Address
 from relay.model import NetworkInfo
+from relay.store.feed import Commit
 from relay.store.reading import Changes, Snapshot
 from relay.store.rows import CursorPosition, StoredNetwork
 from relay.sync.locking import ReadersWriterLock
+from relay.sync.told import Standing
 
 
 class UnknownNetwork(KeyError):
@@ -24,13 +26,15 @@ class Networks:
     unless one of them takes long: then it lets some pass.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, standing: Standing | None = None) -> None:
+        """Begin with none; ``standing`` is where this process stands beside others of the machine."""
+        self.standing = standing or Standing()
         self._lock = ReadersWriterLock()
         self._infos: dict[Address, NetworkInfo] = {}
         self._graphs: dict[int, NetworkGraph] = {}
         self._ids: dict[Address, int] = {}
         self._block: CursorPosition | None = None
-        self._position = 0
+        self._commit = Commit(0)
         self._is_loaded = False
 
     @property
@@ -46,20 +50,25 @@ class Networks:
     @property
     def position(self) -> int:
         """How far on the feed the graphs have come."""
-        return self._position
+        return self._commit.position
 
-    @contextmanager
-    def reading(self, network: Address) -> Iterator[NetworkGraph]:
+    @property
+    def commit(self) -> Commit:
+        """The commit after which the graphs stand."""
+        return self._commit
+
+    def reading(self, network: Address, *, briefly: bool = False) -> AbstractContextManager[NetworkGraph]:
         """Hold a network's graph still while it is read; one cannot be held inside another.
 
-        Raises:
-            UnknownNetwork: if it is not served.
-
+        Who reads ``briefly``, for milliseconds at most, does not wait for an update that waits for a search.
+        Entering raises UnknownNetwork if it is not served.
         """
-        with self._lock.reading():
-            if network not in self._ids:
-                raise UnknownNetwork(network)
-            yield self._graphs[self._ids[network]]
+        return _Reading(self._lock.reading(briefly=briefly), lambda: self._graph(network))
+
+    def _graph(self, network: Address) -> NetworkGraph:
+        if network not in self._ids:
+            raise UnknownNetwork(network)
+        return self._graphs[self._ids[network]]
 
     def info(self, network: Address) -> NetworkInfo:
         """Return what is known of a network; raises UnknownNetwork."""
@@ -98,8 +107,9 @@ class Networks:
             # The old ones stay referred to until the lock is let go, for taking large graphs apart takes its time.
             self._graphs, graphs = graphs, self._graphs
             self._take_over(snapshot.networks)
-            self._block, self._position = snapshot.block, snapshot.position
+            self._block, self._commit = snapshot.block, Commit(snapshot.position, snapshot.commit_id)
             self._is_loaded = True
+            self.standing.note(self.position)
         return taken
 
     def apply(self, changes: Changes) -> bool:
@@ -123,7 +133,8 @@ class Networks:
                 else:
                     graph.apply(trustline)
             self._take_over(changes.networks)
-            self._block, self._position = changes.block, changes.position
+            self._block, self._commit = changes.block, Commit(changes.position, changes.commit_id)
+            self.standing.note(self.position)
         return True
 
     def _take_over(self, networks: list[StoredNetwork]) -> None:
@@ -131,6 +142,26 @@ class Networks:
         self._ids = {network.info.address: network.id for network in networks}
         for network in networks:
             self._graphs[network.id].is_frozen = network.info.is_frozen
+
+
+class _Reading:
+    """The time during which a graph is held still."""
+
+    __slots__ = ("_graph", "_held")
+
+    def __init__(self, held: AbstractContextManager[None], graph: Callable[[], NetworkGraph]) -> None:
+        self._held, self._graph = held, graph
+
+    def __enter__(self) -> NetworkGraph:
+        self._held.__enter__()
+        try:
+            return self._graph()
+        except BaseException:
+            self._held.__exit__(None, None, None)
+            raise
+
+    def __exit__(self, *_: object) -> None:
+        self._held.__exit__(None, None, None)
 
 
 def _graph_of(network: StoredNetwork, trustlines: Iterable[Trustline]) -> NetworkGraph:
