@@ -15,6 +15,10 @@ class MalformedAddress(ValueError):
     """The text is not an address; the message says why."""
 
 
+class WrongChecksum(MalformedAddress):
+    """The text would be an address if its capitals did not contradict EIP-55."""
+
+
 @lru_cache(maxsize=1 << 17)
 def to_checksum(address: Address) -> str:
     """Return the EIP-55 text of a 20-byte address."""
@@ -29,18 +33,18 @@ def parse_address(text: str) -> Address:
     """Return the 20 bytes of an address written in EIP-55 or all lower case.
 
     Raises:
-        MalformedAddress: if it is not 0x and 40 hex digits, or its capitals contradict EIP-55.
+        MalformedAddress: if it is not 0x and 40 hex digits.
+        WrongChecksum: if its capitals contradict EIP-55.
 
     """
     if not isinstance(text, str) or _ADDRESS.fullmatch(text) is None:
         raise MalformedAddress("not an address: expected 0x followed by 40 hexadecimal digits")
     address = bytes.fromhex(text[2:])
     if text[2:] != text[2:].lower() and text != to_checksum(address):
-        raise MalformedAddress("the capitals of the address do not match its EIP-55 checksum")
+        raise WrongChecksum("the capitals of the address do not match its EIP-55 checksum")
     return address
 
 
-@lru_cache(maxsize=1 << 17)
 def trustline_id(network: Address, user: Address, other: Address) -> bytes:
     """Return the 32-byte id of a trustline, the same seen from both of its users.
 

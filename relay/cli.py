@@ -3,11 +3,16 @@
 import argparse
 import sys
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
 from relay import __version__
+from relay.metrics_directory import shared_directory
 from relay.supervisor import WITH_PARENT
+
+FAULT_STATUS = 2
+"""The exit status of what an operator must mend."""
 
 INTERRUPTED_STATUS = 130
 """The exit status, by the shells' convention, of what Ctrl-C ended before it could end by itself."""
@@ -15,14 +20,24 @@ INTERRUPTED_STATUS = 130
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; return its exit status: 0 if all is well, 2 for a fault that is said on stderr."""
-    options = _parser().parse_args(arguments)
+    options = parse(arguments)
     try:
-        # Only now: this brings in all of the relay, which takes a second.
-        from relay.commands import carry_out  # noqa: PLC0415
+        # Before the rest is imported, the library of figures too.
+        with shared_directory() if options.command in {"run", "serve"} else nullcontext():
+            # Only now: this brings in all of the relay, which takes a second.
+            from relay.commands import carry_out  # noqa: PLC0415
 
-        return carry_out(options)
+            return carry_out(options)
+    except OSError as error:
+        sys.stderr.write(f"tl-relay: {error.strerror or error}: {error.filename or 'the system refuses'}\n")
+        return FAULT_STATUS
     except KeyboardInterrupt:
         return INTERRUPTED_STATUS
+
+
+def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
+    """Return what was typed, ``sys.argv`` by default; ends the process with status 2 where that is no command."""
+    return _parser().parse_args(arguments)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -62,7 +77,10 @@ def _parser() -> argparse.ArgumentParser:
         more="On a terminal it shows its progress. A second one on the same database stands by. "
         "It ends with status 2 where only an operator can help, and says how.",
     )
-    command("serve", "answer requests from the database", common, port)
+    serve = command("serve", "answer requests from the database", common, port)
+    serve.add_argument(
+        "--share", metavar="DIGITS", help="hold the networks whose address ends so only, for example 0-7"
+    )
     status = command(
         "status",
         "tell how the relay is doing",
@@ -74,6 +92,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_networks(
         command("networks", "list the networks, add or remove some while the relay runs"), command, common
     )
+    _add_admin(command("admin", "what operators decide: nodes, pauses, bans, what is removed"), command, common)
     verify = command(
         "verify",
         "compare every trustline with the chain",
@@ -116,6 +135,44 @@ def _add_networks(
     )
     for each in (add, remove):
         each.add_argument("addresses_given", nargs="*", metavar="ADDRESS", help="of a network's contract")
+
+
+def _add_admin(
+    parser: argparse.ArgumentParser,
+    command: Callable[..., argparse.ArgumentParser],
+    common: argparse.ArgumentParser,
+) -> None:
+    actions = parser.add_subparsers(title="actions", metavar="ACTION", dest="action", required=True)
+
+    def action(name: str, text: str, more: str = "") -> argparse.ArgumentParser:
+        return command(name, text, common, among=actions, more=more)
+
+    action("nodes", "look at the nodes and tell how they are")
+    action(
+        "reconnect",
+        "have all processes forget what went wrong with their nodes and choose anew",
+        "They do within about a second, the first node that is fit.",
+    )
+    for name, text in (("pause", "let the index or the delegate stand still"), ("resume", "let it go on")):
+        action(name, text, "It counts for all processes, and after every start.").add_argument(
+            "part", choices=("index", "delegate"), help="what is meant"
+        )
+    ban = action(
+        "ban",
+        "serve an identity or a sender no more",
+        "No meta-transactions, no gifts, no raw transactions, no messages that it signed.",
+    )
+    ban.add_argument("--reason", default="", metavar="TEXT", help="for operators; users are not told")
+    unban = action("unban", "serve it again")
+    for each in (ban, unban):
+        each.add_argument("address", metavar="ADDRESS", help="of an identity or an account")
+    action("bans", "list who is not served")
+    action("revoke-token", "forget a device that push notifications go to").add_argument(
+        "token", metavar="TOKEN", help="as it was registered"
+    )
+    prune = action("prune-messages", "remove messages, read or not", "At least one of the two is needed.")
+    prune.add_argument("--older-than", type=int, metavar="DAYS", help="those that are so old")
+    prune.add_argument("--user", metavar="ADDRESS", help="those to a user")
 
 
 if __name__ == "__main__":

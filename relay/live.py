@@ -8,11 +8,14 @@ from typing import TYPE_CHECKING
 
 from relay.chain.calls import ChainCalls
 from relay.chain.owners import owner_of
+from relay.clients import Clients
+from relay.following import Following
+from relay.ground import webhook_secret
 from relay.messaging.delivery import Delivery
 from relay.messaging.limits import ClientRate
 from relay.messaging.mailbox import Also, Mailboxes, Rules
 from relay.messaging.upkeep import Upkeep, forgetting
-from relay.push.firebase import Firebase, key_fault
+from relay.push.firebase import Firebase
 from relay.push.sending import Sender
 from relay.push.service import Attempts, PushService
 from relay.push.telling import tell_devices
@@ -20,18 +23,19 @@ from relay.push.tokens import Devices
 from relay.push.webhook import Webhook
 from relay.settings import Settings
 from relay.settings.live import PushSender
-from relay.store.connection import Pool
+from relay.store.feed_log import FeedLog
+from relay.store.guard import Guard
 from relay.store.happenings import HappeningReader
 from relay.store.messages import MessageListener, MessageStore
 from relay.store.operating import OperatingPool
 from relay.store.push import PushLock, PushStore
 from relay.store.rates import RateStore
-from relay.store.reading import FeedListener
+from relay.streams.door import EventDoor
 from relay.streams.feeder import Feeder
 from relay.streams.gate import Gate
+from relay.streams.history import History
 from relay.streams.hub import Kind
 from relay.streams.server import Limits, StreamServer
-from relay.sync.networks import Networks
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIApplication
@@ -46,29 +50,28 @@ class Live:
 
     messaging: Mailboxes | None
     devices: Devices | None
-    front: "Callable[[WSGIApplication], WSGIApplication]"
+    front: "Callable[[WSGIApplication], Gate]"
 
 
-def push_fault(settings: Settings) -> str | None:
-    """Return why push notifications could not be sent, None if they can or are not wanted."""
-    push = settings.push_notification
-    if not push.enable:
-        return None
-    if push.sender is PushSender.WEBHOOK:
-        try:
-            return None if _secret(settings) else "[push_notification] webhook_secret_path: the file is empty"
-        except (OSError, UnicodeDecodeError):
-            return f"[push_notification] webhook_secret_path: {push.webhook_secret_path} cannot be read"
-    return key_fault(push.firebase_credentials_path)
+def stream_kinds(settings: Settings) -> tuple[Kind, ...]:
+    """Return the kinds of streams that are switched on."""
+    if not settings.streams.enable:
+        return ()
+    return (Kind.EVENTS, Kind.MESSAGES) if settings.messaging.enable else (Kind.EVENTS,)
 
 
 def build_live(
-    settings: Settings, pool: Pool, networks: Networks, node: ChainCalls, chain_id: int, clock: Callable[[], int]
+    settings: Settings,
+    following: Following,
+    node: ChainCalls,
+    chain_id: int,
+    clock: Callable[[], int],
+    guard: Guard | None = None,
 ) -> Live:
-    """Start what is switched on; ``pool`` reads, ``clock`` tells Unix seconds."""
+    """Start what is switched on; ``clock`` tells Unix seconds, ``guard`` is for what writes."""
     url = settings.database.url
-    operating = OperatingPool(url, settings.database.pool_size, settings.database.wait_seconds)
-    happenings = HappeningReader(pool)
+    operating = OperatingPool(url, settings.database.pool_size, settings.database.wait_seconds, guard)
+    networks = following.networks
     stops: list[Callable[[], None]] = []
 
     def owner(address: bytes) -> bytes | None:
@@ -79,7 +82,10 @@ def build_live(
     if push.enable:
         store, sender = PushStore(operating), _sender(settings, clock)
         attempts = Attempts(push.max_attempts, push.first_wait_seconds)
-        service = PushService(happenings, networks, store, sender, lambda: PushLock(url), attempts)
+        # How far was told stands at the primary; a replica may not have come so far.
+        service = PushService(
+            HappeningReader(following.primary), networks, store, sender, lambda: PushLock(url), attempts
+        )
         service.start()
         stops.append(service.stop)
         also = tell_devices
@@ -102,7 +108,7 @@ def build_live(
         stops.append(upkeep.stop)
     if not settings.streams.enable:
         return Live(messaging, devices, lambda app: Gate(app, None, (), partial(_stop_all, stops)))
-    front = _streams(settings, operating, happenings, networks, stops)
+    front = _streams(settings, operating, following, stops)
     return Live(messaging, devices, front)
 
 
@@ -133,10 +139,9 @@ def _mailboxes(
 def _streams(
     settings: Settings,
     operating: OperatingPool,
-    happenings: HappeningReader,
-    networks: Networks,
+    following: Following,
     stops: list[Callable[[], None]],
-) -> "Callable[[WSGIApplication], WSGIApplication]":
+) -> "Callable[[WSGIApplication], Gate]":
     section, url = settings.streams, settings.database.url
     limits = Limits(
         max_connections=section.max_connections,
@@ -145,7 +150,10 @@ def _streams(
         ping_seconds=section.ping_seconds,
     )
     server = StreamServer(limits)
-    feeder = Feeder(happenings, networks, server.hub, server.publish, lambda: FeedListener(url))
+    networks, log = following.networks, FeedLog(following.pool)
+    history = History(log, networks)
+    server.serve_history(history)
+    feeder = Feeder(log, networks, server.hub, server.advance, following.listen)
     kinds = [Kind.EVENTS]
     ends = [feeder.stop, server.stop, *stops]
     if settings.messaging.enable:
@@ -156,8 +164,9 @@ def _streams(
         ends.append(delivery.stop)
     server.start()
     feeder.start()
-    header = settings.messaging.client_header
-    return lambda app: Gate(app, server, kinds, partial(_stop_all, ends), client_header=header)
+    clients = Clients(settings.client_header, settings.rest.trusted_proxies)
+    door = EventDoor(server, history, networks)
+    return lambda app: Gate(app, server, kinds, partial(_stop_all, ends), clients=clients, events=door)
 
 
 def _stop_all(stops: Iterable[Callable[[], None]]) -> None:
@@ -169,11 +178,5 @@ def _sender(settings: Settings, clock: Callable[[], int]) -> Sender:
     push = settings.push_notification
     if push.sender is PushSender.WEBHOOK:
         assert push.webhook_url is not None, "the settings see to it"
-        return Webhook(push.webhook_url, _secret(settings), push.webhook_timeout_seconds, clock)
+        return Webhook(push.webhook_url, webhook_secret(settings), push.webhook_timeout_seconds, clock)
     return Firebase(push.firebase_credentials_path)
-
-
-def _secret(settings: Settings) -> bytes:
-    path = settings.push_notification.webhook_secret_path
-    assert path is not None, "the settings see to it"
-    return path.read_text(encoding="utf-8").partition("\n")[0].strip().encode("utf-8")

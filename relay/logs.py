@@ -5,13 +5,29 @@ import logging
 import logging.config
 import sys
 import time
+from contextvars import ContextVar
 from typing import Any, TextIO
 
+from relay.redaction import redacted
 from relay.settings import LogFormat, LoggingSettings, SettingsError
 
 _STANDARD_ATTRIBUTES = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
 _QUIET = ("urllib3", "web3", "asyncio")
 """Libraries whose chatter below WARNING says nothing about the relay."""
+
+request_id: ContextVar[str] = ContextVar("request_id", default="")
+"""The id of the request that is being answered, empty for none."""
+
+
+class RequestIds(logging.Filter):
+    """Lets every record say during which request it was made."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Add the id, unless whoever made the record has said one."""
+        identifier = request_id.get()
+        if identifier and "request_id" not in vars(record):
+            record.request_id = identifier
+        return True
 
 
 class TerminalFormatter(logging.Formatter):
@@ -19,6 +35,10 @@ class TerminalFormatter(logging.Formatter):
 
     def __init__(self) -> None:
         super().__init__("%(asctime)s %(levelname)-7s %(name)s: %(message)s", "%H:%M:%S")
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Return the line, and what follows it."""
+        return redacted(super().format(record))
 
     def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802  named by the standard library
         """Return the line with the record's extra fields."""
@@ -33,7 +53,7 @@ class KeyValueFormatter(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         """Return the line."""
-        return " ".join(_pairs(self.fields(record)))
+        return redacted(" ".join(_pairs(self.fields(record))))
 
     def fields(self, record: logging.LogRecord) -> dict[str, Any]:
         """Return what a line tells, by name and in order."""
@@ -57,7 +77,7 @@ class JsonFormatter(KeyValueFormatter):
 
     def format(self, record: logging.LogRecord) -> str:
         """Return the line."""
-        return json.dumps(self.fields(record), default=str)
+        return redacted(json.dumps(self.fields(record), default=str))
 
 
 def extra_fields(record: logging.LogRecord) -> dict[str, Any]:
@@ -96,6 +116,7 @@ def configure_logging(settings: LoggingSettings, stream: TextIO | None = None) -
     stream = stream or sys.stderr
     handler = logging.StreamHandler(stream)
     handler.setFormatter(_formatter(settings, is_terminal=stream.isatty()))
+    handler.addFilter(RequestIds())
     logging.basicConfig(level=settings.level.value, handlers=[handler], force=True)
     for name in _QUIET:
         logging.getLogger(name).setLevel(max(logging.WARNING, logging.getLevelName(settings.level.value)))
@@ -111,3 +132,5 @@ def configure_logging(settings: LoggingSettings, stream: TextIO | None = None) -
         ) from None
     if not logging.getLogger().handlers:
         logging.getLogger().addHandler(handler)
+    for other in logging.getLogger().handlers:
+        other.addFilter(RequestIds())

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
-from relay.addresses import to_checksum
+from relay.addresses import Address, to_checksum
 from relay.chain.relaying import Relaying, TransactionNode
 from relay.chain.sending import AskedNode, Sending
 from relay.chain.signing import SigningKey
@@ -25,12 +25,13 @@ from relay.settings import (
     DelegateGasPriceMethod,
     DelegateSettings,
     FaucetSettings,
+    RestSettings,
     Settings,
     find_addresses,
 )
 from relay.store.connection import Pool
 from relay.store.contract_reading import ContractReader
-from relay.store.expected import ExpectedEvents
+from relay.store.guard import Guard
 from relay.store.operations import Turn, WritingPool, signer_lock
 from relay.store.relayed import RelayedTransactions
 from relay.store.sending import Sendings
@@ -50,7 +51,7 @@ class Outgoing:
     """The parts; None is what is switched off."""
 
     statuses: Statuses
-    expected_events: ExpectedEvents | None
+    lists_expected: bool
     relaying: RememberingRelaying | None
     meta_transactions: MetaTransactions | None
     identities: Identities | None
@@ -75,21 +76,28 @@ def build_outgoing(
     key: SigningKey | None,
     reading: Pool,
     clock: Callable[[], int],
+    guard: Guard | None = None,
+    require_welcome: Callable[[Address], None] = lambda _: None,
 ) -> Outgoing:
     """Return the parts that the settings switch on; without ``key`` there are none that send by themselves.
+
+    ``guard`` watches over the database that is written to, ``require_welcome`` may refuse senders by an exception.
 
     Raises:
         ChainError, StoreError: if node or database fail.
 
     """
     sending = Sending(node)
-    pool = WritingPool(settings.database.url, settings.database.pool_size, settings.database.wait_seconds)
+    database = settings.database
+    pool = WritingPool(database.url, database.pool_size, database.wait_seconds, guard)
     keepers: list[Keeper] = []
     relayed = RelayedTransactions(pool) if settings.tx_relay.enable else None
     patience = Patience(settings.delegate.replace_after_seconds)
     relaying = None
     if relayed is not None:
-        relaying = RememberingRelaying(Relaying(node, chain_id), chain_id, relayed, Simulation(sending), clock)
+        relaying = RememberingRelaying(
+            Relaying(node, chain_id), chain_id, relayed, Simulation(sending), clock, require_welcome
+        )
         upkeep = RelayedUpkeep(
             sending,
             relayed,
@@ -112,20 +120,24 @@ def build_outgoing(
                 addresses.identity_proxy_factories,
                 addresses.identity_implementations,
                 settings.delegate.max_identities_per_day,
-                at_once=max(1, settings.rest.threads // 2),
-                in_line=settings.rest.threads // 4,
+                *deployments_at_once(settings.rest),
             )
         if settings.faucet.enable:
             faucet = Faucet(signer, _gifts(settings.faucet), clock)
     return Outgoing(
         statuses=Statuses(sending, None if signer is None else signer.store, relayed, ContractReader(reading)),
-        expected_events=ExpectedEvents(reading) if keepers else None,
+        lists_expected=bool(keepers),
         relaying=relaying,
         meta_transactions=meta_transactions,
         identities=identities,
         faucet=faucet,
         keepers=tuple(keepers),
     )
+
+
+def deployments_at_once(settings: RestSettings) -> tuple[int, int]:
+    """Return how many deployments of identities are waited for at once, and how many more wait for their turn."""
+    return max(1, settings.threads // 2), settings.threads // 4
 
 
 def _build_signer(

@@ -7,8 +7,10 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
+
+from relay.endings import how_it_ended
 
 logger = logging.getLogger(__name__)
 
@@ -16,6 +18,7 @@ _POLL_SECONDS = 0.1
 _GRACE_SECONDS = 15.0
 _LONGEST_PAUSE_SECONDS = 30.0
 _STEADY_SECONDS = 60.0
+_WATCH = "parent"
 
 STOPPED_STATUS = 3
 """The status with which a command tells its supervisor that it must stop for reasons that lie outside of the relay
@@ -36,8 +39,15 @@ class _Child:
     status: int | None = field(default=None)
 
 
-def supervise(commands: Mapping[str, Sequence[str]], stopping: threading.Event) -> int:
+def supervise(
+    commands: Mapping[str, Sequence[str]],
+    stopping: threading.Event,
+    hang_up: threading.Event | None = None,
+    reloads: Collection[str] = (),
+) -> int:
     """Run the commands until ``stopping`` is set; return the exit status for the whole.
+
+    Whenever ``hang_up`` is set, those named in ``reloads`` are sent SIGHUP.
 
     A command that ends by itself is started again after a growing pause. One that ends with status 2 before it
     ever ran steadily has said what an operator must mend before anything can work: then everything ends with
@@ -50,6 +60,11 @@ def supervise(commands: Mapping[str, Sequence[str]], stopping: threading.Event) 
             for child in children:
                 if _tend(child) == 2:
                     return 2
+            if hang_up is not None and hang_up.is_set():
+                hang_up.clear()
+                for child in children:
+                    if child.process is not None and child.name in reloads:
+                        child.process.send_signal(signal.SIGHUP)
             stopping.wait(_POLL_SECONDS)
         return 0
     finally:
@@ -57,14 +72,16 @@ def supervise(commands: Mapping[str, Sequence[str]], stopping: threading.Event) 
 
 
 def end_with_parent() -> None:
-    """Send this process SIGTERM when its standard input ends, in a thread of its own."""
+    """Send this process SIGTERM when its standard input ends, in a thread of its own; once is enough."""
+    if any(thread.name == _WATCH for thread in threading.enumerate()):
+        return
 
     def watch() -> None:
         while os.read(0, 1024):
             pass
         os.kill(os.getpid(), signal.SIGTERM)
 
-    threading.Thread(target=watch, name="parent", daemon=True).start()
+    threading.Thread(target=watch, name=_WATCH, daemon=True).start()
 
 
 def _tend(child: _Child) -> int | None:
@@ -93,17 +110,8 @@ def _tend(child: _Child) -> int | None:
         return None
     child.pause = 1.0 if was_steady else min(child.pause * 2, _LONGEST_PAUSE_SECONDS)
     child.start_at = now + child.pause
-    logger.error("%s %s; starting it again in %g s", child.name, _how_it_ended(status), child.pause)
+    logger.error("%s %s; starting it again in %g s", child.name, how_it_ended(status), child.pause)
     return None
-
-
-def _how_it_ended(status: int) -> str:
-    if status >= 0:
-        return f"ended with status {status}"
-    try:
-        return f"was ended by {signal.Signals(-status).name}"
-    except ValueError:
-        return f"was ended by signal {-status}"
 
 
 def _start(command: Sequence[str]) -> "subprocess.Popen[bytes]":

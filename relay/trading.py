@@ -13,6 +13,7 @@ from relay.exchange.upkeep import TURN_LOCK, Keeper, Upkeep
 from relay.messaging.limits import ClientRate
 from relay.settings import Settings, find_addresses
 from relay.store.connection import Pool
+from relay.store.guard import Guard
 from relay.store.operating import OperatingPool
 from relay.store.operations import Turn, WritingPool
 from relay.store.orders import OrderStore
@@ -50,17 +51,21 @@ def build_trading(
     node: ChainCalls,
     clock: Callable[[], int],
     contracts: Contracts | None = None,
+    guard: Guard | None = None,
 ) -> Trading:
-    """Return the order book and what looks after it; ``contracts`` are those of the address file by default."""
+    """Return the order book and what looks after it.
+
+    ``contracts`` are those of the address file by default, ``guard`` watches over the database that is written to.
+    """
     section, database = settings.exchange, settings.database
     if not section.enable:
         return Trading()
     contracts = contracts or traded_contracts(settings)
     if not contracts.exchanges:
         logger.warning("[exchange] is on, but the address file names no exchange: no order will be taken")
-    store = OrderStore(reading, WritingPool(database.url, database.pool_size, database.wait_seconds))
+    store = OrderStore(reading, WritingPool(database.url, database.pool_size, database.wait_seconds, guard))
     funding = Funding(node, networks, contracts, clock)
-    rates = RateStore(OperatingPool(database.url, database.pool_size, database.wait_seconds))
+    rates = RateStore(OperatingPool(database.url, database.pool_size, database.wait_seconds, guard))
     upkeep = Upkeep(
         store,
         funding,

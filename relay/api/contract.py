@@ -3,17 +3,22 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from functools import wraps
-from typing import Any, NoReturn, TypeVar
+from functools import lru_cache, wraps
+from typing import Any, ClassVar, NoReturn, TypeVar
 
 import orjson
-from flask import Request
+from flask import Request, request
 from marshmallow import EXCLUDE, Schema, ValidationError, fields, pre_load
 from webargs.flaskparser import FlaskParser, is_json_request
-from werkzeug.exceptions import BadRequest, HTTPException, UnprocessableEntity, UnsupportedMediaType
+from werkzeug.exceptions import HTTPException, UnsupportedMediaType
+
+from relay.api.faults import BodyUnreadable, NotJson, ValidationFailed
 
 Shape = Schema | fields.Field[Any]
 """What an answer looks like: a schema for objects (``many`` for lists of them), a field for anything simpler."""
+
+_REMEMBERED = 512
+"""So many queries are read once only: a program asks with the same parameters again and again."""
 
 Method = TypeVar("Method", bound=Callable[..., Any])
 
@@ -22,10 +27,17 @@ class AnswerSchema(Schema):
     """An object that is answered, made of a dict; what that lacks is left out. Names become camelCase outside.
 
     It is written field by field, without what marshmallow does for each beside: long lists take a third of the
-    time. Hooks around dumping and defaults for it are therefore of no effect.
+    time. Hooks around dumping and defaults for it are therefore of no effect, and a field that has a function
+    ``write`` is written by it: by its value alone.
     """
 
-    _writers: tuple[object, list[tuple[str, str, str, Callable[..., Any]]]] = (None, [])
+    sometimes: ClassVar[frozenset[str]] = frozenset()
+    """The names, as JSON has them, of what an answer may lack."""
+
+    is_asked: ClassVar[bool] = False
+    """Whether it describes what is sent to us."""
+
+    _writers: tuple[object, list[tuple[str, str, Callable[[Any], Any] | None]]] = (None, [])
 
     def on_bind_field(self, field_name: str, field_obj: fields.Field[Any]) -> None:
         """Name the field as JSON does, unless it brings its name along."""
@@ -40,15 +52,32 @@ class AnswerSchema(Schema):
         made_of, writers = self._writers
         if made_of is not self.dump_fields:
             writers = [
-                (name, field.attribute or name, field.data_key or name, field._serialize)
+                (field.attribute or name, field.data_key or name, _writer_of(name, field))
                 for name, field in self.dump_fields.items()
             ]
             self._writers = self.dump_fields, writers
-        return {key: write(obj[source], name, obj) for name, source, key, write in writers if source in obj}
+        return {
+            key: obj[source] if write is None else write(obj[source])
+            for source, key, write in writers
+            if source in obj
+        }
+
+
+def _writer_of(name: str, field: fields.Field[Any]) -> Callable[[Any], Any] | None:
+    """Return what writes a field, None where the value is written as it is."""
+    if type(field) in _PLAIN:
+        return None
+    write: Callable[[Any], Any] | None = getattr(field, "write", None)
+    return write or (lambda value: field._serialize(value, name, None))
+
+
+_PLAIN = (fields.Integer, fields.String, fields.Boolean)
 
 
 class RequestSchema(AnswerSchema):
     """Something that is sent to us: null stands for an absent field, unknown fields are passed over."""
+
+    is_asked = True
 
     class Meta:
         """marshmallow's options."""
@@ -88,13 +117,24 @@ def speaks(
             if body is not None:
                 taken.append(_parser.parse(body, location="json"))
             if query is not None:
-                taken.append(_parser.parse(query, location="query"))
-            return _serialise(answer, method(resource, *taken, **url))
+                taken.append(_asked(query, request.query_string))
+            # Only now, so that a client who sends slowly keeps nobody from being answered.
+            with resource.admitted():
+                return _serialise(answer, method(resource, *taken, **url))
 
         fulfil.contract = contract  # type: ignore[attr-defined]
         return fulfil  # type: ignore[return-value]
 
     return decorate
+
+
+@lru_cache(maxsize=_REMEMBERED)
+def _asked(schema: RequestSchema, query_string: bytes) -> Any:  # noqa: ARG001 - by it the answer is remembered
+    """Return what the query of the present request says, which ``query_string`` is all of; a fault raises anew.
+
+    It is handed out again and again, so nobody may change it.
+    """
+    return _parser.parse(schema, location="query")
 
 
 def _serialise(shape: Shape, value: Any) -> Any:
@@ -113,11 +153,11 @@ class _Parser(FlaskParser):
         try:
             return orjson.loads(_read(req))
         except orjson.JSONDecodeError as error:
-            raise BadRequest(f"the body is no JSON: {error.msg}") from error
+            raise NotJson(f"the body is no JSON: {error.msg}") from error
 
     def handle_error(self, error: ValidationError, req: Request, schema: Schema, **_: Any) -> NoReturn:
         """Refuse parameters that the schema does not accept, naming each."""
-        raise UnprocessableEntity(_describe(error)) from error
+        raise ValidationFailed(_faults(error)) from error
 
 
 _parser = _Parser(unknown=None)
@@ -133,15 +173,15 @@ def _read(req: Request) -> bytes:
     except HTTPException:
         raise
     except Exception as error:  # each server has its own errors for a transfer that breaks the protocol
-        raise BadRequest("the body cannot be read to its end") from error
+        raise BodyUnreadable("the body cannot be read to its end") from error
     return body
 
 
-def _describe(error: ValidationError) -> str:
-    """Return one line for all faults: ``value: expected ...; avoid.2: expected ...; to: missing``."""
+def _faults(error: ValidationError) -> list[tuple[str, str]]:
+    """Return what is wrong where: ``value`` and ``avoid.2`` are places, as is ``body`` for the whole."""
     assert isinstance(error.messages, dict)
     (faults,) = error.messages.values()
-    return "; ".join(f"{'body' if place == '_schema' else place}: {text}" for place, text in _flatten(faults))
+    return [("body" if place == "_schema" else place, text) for place, text in _flatten(faults)]
 
 
 def _flatten(faults: dict[Any, Any]) -> Iterator[tuple[str, str]]:

@@ -4,20 +4,21 @@ from collections.abc import Sequence
 from typing import Any
 
 from marshmallow import fields, post_load
-from marshmallow.validate import OneOf
 
 from relay.api.contract import AnswerSchema, RequestSchema
-from relay.api.fields import AddressField, Amount, HashField, HexField, WholeNumber
-from relay.api.schemas import EventQuestion, EventSchema
+from relay.api.fields import AddressField, Amount, HashField, HexField
+from relay.api.schemas import DIRECTIONS, EVENT_STATUSES, EventSchema
 from relay.contracts import ExchangeEventType, TokenEventType
 
 
 class _BlockchainEventSchema(AnswerSchema):
+    sometimes = frozenset({"user", "counterParty", "direction"})
+
     block_number = fields.Integer()
     block_hash = HexField()
     timestamp = fields.Integer()
     type = fields.String()
-    status = fields.String()
+    status = fields.String(metadata={"enum": EVENT_STATUSES})
     transaction_id = HexField(attribute="transaction_hash", dump_only=True)
     transaction_hash = HexField()
     log_index = fields.Integer()
@@ -25,7 +26,7 @@ class _BlockchainEventSchema(AnswerSchema):
     receiver = AddressField(data_key="to")
     user = AddressField()
     counter_party = AddressField()
-    direction = fields.String()
+    direction = fields.String(metadata={"enum": DIRECTIONS})
 
 
 class TokenEventSchema(_BlockchainEventSchema):
@@ -35,6 +36,7 @@ class TokenEventSchema(_BlockchainEventSchema):
     both. ``user``, ``counterParty`` and ``direction`` are there in the lists of a user.
     """
 
+    type = fields.String(metadata={"enum": [kind.value for kind in TokenEventType]})
     token_address = AddressField()
     amount = Amount()
 
@@ -46,6 +48,12 @@ class ExchangeEventSchema(_BlockchainEventSchema):
     ``counterParty`` and ``direction`` are there in the lists of a user.
     """
 
+    sometimes = frozenset(
+        {"user", "counterParty", "direction", "filledMakerAmount", "filledTakerAmount"}
+        | {"cancelledMakerAmount", "cancelledTakerAmount"}
+    )
+
+    type = fields.String(metadata={"enum": [kind.value for kind in ExchangeEventType]})
     exchange_address = AddressField()
     maker_token_address = AddressField()
     taker_token_address = AddressField()
@@ -78,27 +86,6 @@ class AnyEventSchema(AnswerSchema):
             for place, event in zip(places, written, strict=True):
                 answered[place] = event
         return answered
-
-
-class _ContractEventQuestionSchema(RequestSchema):
-    from_block = WholeNumber(load_default=0)
-
-    @post_load
-    def make(self, data: dict[str, Any], **_: Any) -> EventQuestion:
-        """Return the question."""
-        return EventQuestion(**data)
-
-
-class TokenEventQuestionSchema(_ContractEventQuestionSchema):
-    """Which events of a token are wanted; all without ``type``."""
-
-    type = fields.String(load_default=None, validate=OneOf([kind.value for kind in TokenEventType]))
-
-
-class ExchangeEventQuestionSchema(_ContractEventQuestionSchema):
-    """Which events of an exchange are wanted; all without ``type``."""
-
-    type = fields.String(load_default=None, validate=OneOf([kind.value for kind in ExchangeEventType]))
 
 
 class DelegationFeeSchema(AnswerSchema):

@@ -7,6 +7,7 @@ from marshmallow import fields, post_load
 from relay.api.contract import AnswerSchema, RequestSchema
 from relay.api.fields import MAX_UINT256, AddressField, Amount, HashField, HexField, WholeNumber
 from relay.chain.identity import VERSION, ZERO_ADDRESS, MetaTransaction
+from relay.delegate.statuses import Status
 
 _MOST_WORDS = {"highest": MAX_UINT256, "load_default": 0}
 
@@ -85,7 +86,9 @@ class FateSchema(AnswerSchema):
     replaced it. ``reason`` says why it will not be executed: replaced, dropped, withdrawn; or reverted.
     """
 
-    status = fields.String()
+    sometimes = frozenset({"transactionHash", "reason"})
+
+    status = fields.String(metadata={"enum": [status.value for status in Status]})
     transaction_hash = HashField()
     reason = fields.String()
 

@@ -1,32 +1,47 @@
-"""Errors as clients see them: whatever is raised becomes JSON with a ``message``, here and nowhere else."""
+"""Errors as clients see them: whatever is raised becomes what `relay.problems` writes, here and nowhere else."""
 
 import logging
 
 import orjson
-from flask import Response
+from flask import Response, request
 from werkzeug.exceptions import (
-    BadGateway,
-    BadRequest,
     HTTPException,
     InternalServerError,
     MethodNotAllowed,
     NotFound,
     RequestEntityTooLarge,
-    ServiceUnavailable,
-    TooManyRequests,
-    UnprocessableEntity,
 )
 
 from relay.addresses import to_checksum
+from relay.admin.errors import Banned, DelegatePaused
+from relay.api.admission import Overloaded
+from relay.api.faults import (
+    Capped,
+    DatabaseAway,
+    DatabaseTooBusy,
+    NetworkUnknown,
+    NodeAway,
+    NodeFailed,
+    NotServed,
+    NotWelcome,
+    Paused,
+    SignedForAnotherChain,
+    TooMuchToDo,
+    TransactionMalformed,
+)
 from relay.api.request_id import current_request_id
 from relay.chain.errors import ChainError, MalformedTransaction, NodeUnreachable, WrongChain
-from relay.delegate.errors import CapReached, Overloaded, Refused
-from relay.store.errors import StoreError
+from relay.delegate.errors import CapReached, Refused
+from relay.delegate.errors import Overloaded as DelegateOverloaded
+from relay.problems import MEDIA_TYPE, code_of, problem
+from relay.store.errors import DatabaseBusy, StoreError
 from relay.sync.networks import UnknownNetwork
 
 logger = logging.getLogger(__name__)
 
 RETRY_SECONDS = 2
+_PAUSE_SECONDS = 60
+
 
 _SENTENCES: dict[type[HTTPException], str] = {
     NotFound: "there is nothing at this URL",
@@ -41,13 +56,28 @@ def answer_error(error: Exception) -> Response:
     status = http.code or 500
     if isinstance(http, InternalServerError):
         logger.error("a request failed", exc_info=error, extra={"request_id": current_request_id()})
-    elif status >= 500:
+    elif status >= 500 and not isinstance(http, Overloaded):
         logger.warning("%s", error, extra={"request_id": current_request_id()})
-    response = Response(orjson.dumps({"message": _message(http)}), status, mimetype="application/json")
+    body = problem(
+        status,
+        getattr(http, "error_code", None) or code_of(status),
+        _message(http),
+        current_request_id(),
+        path=request.path,
+        errors=getattr(http, "errors", ()),
+    )
+    response = Response(orjson.dumps(body, option=orjson.OPT_APPEND_NEWLINE), status, mimetype=_media_type())
+    response.vary.add("Accept")
     for name, value in http.get_headers():
         if name not in {"Content-Type", "Content-Length"}:
             response.headers[name] = value
     return response
+
+
+def _media_type() -> str:
+    """Return the type of an error: plain JSON, as clients expect, unless one would rather have RFC 9457's."""
+    wanted = request.accept_mimetypes
+    return MEDIA_TYPE if wanted[MEDIA_TYPE] > wanted["application/json"] else "application/json"
 
 
 def _as_http(error: Exception) -> HTTPException:
@@ -56,23 +86,41 @@ def _as_http(error: Exception) -> HTTPException:
         case HTTPException():
             return error
         case UnknownNetwork():
-            return NotFound(f"no currency network {to_checksum(error.args[0])} is served here")
-        case MalformedTransaction() | WrongChain():
-            return UnprocessableEntity(f"rawTransaction: {error}")
-        case NodeUnreachable():
-            return ServiceUnavailable("the node cannot be reached at the moment", retry_after=RETRY_SECONDS)
-        case ChainError():
-            return BadGateway("the node gave no usable answer")
+            return NetworkUnknown(f"no currency network {to_checksum(error.args[0])} is served here")
+        case MalformedTransaction() | WrongChain() | ChainError():
+            return _of_chain(error)
         case StoreError():
-            return ServiceUnavailable("the database cannot be reached at the moment", retry_after=RETRY_SECONDS)
+            return _of_database(error)
+        case Banned():
+            return NotWelcome(str(error))
+        case DelegatePaused():
+            return Paused(str(error), retry_after=_PAUSE_SECONDS)
         case Refused():
-            return BadRequest(str(error))
+            return NotServed(str(error))
         case CapReached():
-            return TooManyRequests(str(error))
-        case Overloaded():
-            return ServiceUnavailable(str(error), retry_after=RETRY_SECONDS)
+            return Capped(str(error), retry_after=error.retry_seconds)
+        case DelegateOverloaded():
+            return TooMuchToDo(str(error), retry_after=RETRY_SECONDS)
         case _:
             return InternalServerError()
+
+
+def _of_chain(error: MalformedTransaction | WrongChain | ChainError) -> HTTPException:
+    match error:
+        case MalformedTransaction():
+            return TransactionMalformed(f"rawTransaction: {error}")
+        case WrongChain():
+            return SignedForAnotherChain(f"rawTransaction: {error}")
+        case NodeUnreachable():
+            return NodeAway("the node cannot be reached at the moment", retry_after=RETRY_SECONDS)
+        case _:
+            return NodeFailed("the node gave no usable answer")
+
+
+def _of_database(error: StoreError) -> HTTPException:
+    if isinstance(error, DatabaseBusy):
+        return DatabaseTooBusy("the database has too much to do at the moment", retry_after=RETRY_SECONDS)
+    return DatabaseAway("the database cannot be reached at the moment", retry_after=RETRY_SECONDS)
 
 
 def _message(http: HTTPException) -> str:

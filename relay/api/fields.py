@@ -21,8 +21,13 @@ _HEX = re.compile(r"0x(?:[0-9a-fA-F]{2})*")
 class AddressField(fields.Field[Address]):
     """20 bytes inside; outside EIP-55 text. All lower case is read as well, a wrong checksum is refused."""
 
-    def _serialize(self, value: Address | None, attr: str | None, obj: Any, **kwargs: Any) -> str | None:
+    @staticmethod
+    def write(value: Address | None) -> str | None:
+        """Return an address as it is written outside."""
         return None if value is None else to_checksum(value)
+
+    def _serialize(self, value: Address | None, attr: str | None, obj: Any, **kwargs: Any) -> str | None:
+        return self.write(value)
 
     def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> Address:
         try:
@@ -36,8 +41,13 @@ class AddressField(fields.Field[Address]):
 class HexField(fields.Field[bytes]):
     """Bytes inside, 0x and two hexadecimal digits a byte outside."""
 
-    def _serialize(self, value: bytes | None, attr: str | None, obj: Any, **kwargs: Any) -> str | None:
+    @staticmethod
+    def write(value: bytes | None) -> str | None:
+        """Return bytes as they are written outside."""
         return None if value is None else "0x" + value.hex()
+
+    def _serialize(self, value: bytes | None, attr: str | None, obj: Any, **kwargs: Any) -> str | None:
+        return self.write(value)
 
     def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> bytes:
         if not isinstance(value, str) or _HEX.fullmatch(value) is None:
@@ -93,8 +103,13 @@ class WholeNumber(fields.Field[int]):
 class Amount(WholeNumber):
     """A whole number written as a string, as readers of JSON lose digits beyond 2^53; there it may be negative."""
 
-    def _serialize(self, value: int | None, attr: str | None, obj: Any, **kwargs: Any) -> str | None:
+    @staticmethod
+    def write(value: int | None) -> str | None:
+        """Return a number as it is written outside."""
         return None if value is None else str(value)
+
+    def _serialize(self, value: int | None, attr: str | None, obj: Any, **kwargs: Any) -> str | None:
+        return self.write(value)
 
 
 class PreparedList(fields.Field[Sequence[bytes]]):

@@ -5,11 +5,10 @@ from typing import Any
 
 from marshmallow import ValidationError, fields, post_load, validates_schema
 
+from graph.answers import Reason
 from graph.transfer import FeePayer
 from relay.api.contract import AnswerSchema, RequestSchema
-from relay.api.fields import AddressField, Amount, HexField, PreparedList, WholeNumber
-from relay.api.schemas import EventQuestion
-from relay.model import EventType
+from relay.api.fields import AddressField, Amount, HashField, HexField, PreparedList, WholeNumber
 
 _LATEST = 2**63 - 1
 
@@ -86,11 +85,13 @@ class DebtSchema(AnswerSchema):
     ``reasonMessage`` say why.
     """
 
+    sometimes = frozenset({"claimPath", "reason", "reasonMessage"})
+
     debtor = AddressField()
     value = Amount()
     maximum_claimable_value = Amount()
     claim_path = fields.List(AddressField())
-    reason = fields.String()
+    reason = fields.String(metadata={"enum": [reason.value for reason in Reason]})
     reason_message = fields.String()
 
 
@@ -121,11 +122,6 @@ class TimeSpanSchema(RequestSchema):
         return TimeSpan(**data)
 
 
-def _require_hash(value: bytes) -> None:
-    if len(value) != 32:
-        raise ValidationError("expected a hash of 32 bytes")
-
-
 @dataclass(frozen=True, slots=True)
 class TransferName:
     """What names transfers: a transaction, or a block and the log index of an event in it."""
@@ -138,8 +134,8 @@ class TransferName:
 class TransferNameSchema(RequestSchema):
     """Either a transaction, or one of a transfer's events."""
 
-    transaction_hash = HexField(load_default=None, validate=_require_hash)
-    block_hash = HexField(load_default=None, validate=_require_hash)
+    transaction_hash = HashField(load_default=None)
+    block_hash = HashField(load_default=None)
     log_index = WholeNumber(highest=2**31 - 1, load_default=None)
 
     @validates_schema
@@ -154,32 +150,3 @@ class TransferNameSchema(RequestSchema):
     def make(self, data: dict[str, Any], **_: Any) -> TransferName:
         """Return the name."""
         return TransferName(**data)
-
-
-TRUSTLINE_EVENT_TYPES = (
-    EventType.TRUSTLINE_UPDATE_REQUEST,
-    EventType.TRUSTLINE_UPDATE_CANCEL,
-    EventType.TRUSTLINE_UPDATE,
-    EventType.BALANCE_UPDATE,
-)
-"""What happens to a trustline."""
-
-
-class TrustlineEventQuestionSchema(RequestSchema):
-    """Which events of a trustline are wanted; all without ``type``."""
-
-    type = fields.String(load_default=None)
-    from_block = WholeNumber(load_default=0)
-
-    @validates_schema
-    def require_known(self, data: dict[str, Any], **_: Any) -> None:
-        """Refuse a type that no event of a trustline has."""
-        if data.get("type") not in (None, *TRUSTLINE_EVENT_TYPES):
-            raise ValidationError(
-                f"a trustline has no such event, only: {', '.join(TRUSTLINE_EVENT_TYPES)}", "type"
-            )
-
-    @post_load
-    def make(self, data: dict[str, Any], **_: Any) -> EventQuestion:
-        """Return the question."""
-        return EventQuestion(**data)

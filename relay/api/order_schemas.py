@@ -49,6 +49,8 @@ class OrderSchema(RequestSchema):
 class StoredOrderSchema(OrderSchema):
     """An order and what has become of it; available is what was neither filled nor cancelled."""
 
+    is_asked = False
+
     hash = HashField()
     filled_maker_token_amount = Amount()
     filled_taker_token_amount = Amount()

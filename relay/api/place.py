@@ -3,10 +3,10 @@
 import re
 
 from flask import request
-from werkzeug.exceptions import UnprocessableEntity
 
 from relay.addresses import Address
-from relay.clients import client_of
+from relay.api.faults import ValidationFailed
+from relay.clients import Clients
 from relay.messaging.proof import Proof
 
 TIMESTAMP_HEADER, SIGNATURE_HEADER = "X-Trustlines-Timestamp", "X-Trustlines-Signature"
@@ -14,19 +14,18 @@ TIMESTAMP_HEADER, SIGNATURE_HEADER = "X-Trustlines-Timestamp", "X-Trustlines-Sig
 _SIGNATURE = re.compile(r"0x[0-9a-fA-F]{130}")
 
 
-def client_of_request(client_header: str) -> str:
-    """Return what names the client: what a reverse proxy put last into a header, or who is connected."""
-    told = request.headers.get(client_header, "") if client_header else ""
-    return client_of(told, request.remote_addr or "")
+def client_of_request(clients: Clients) -> str:
+    """Return what names the client of the request being answered."""
+    return clients.of(request.environ)
 
 
 def proof_of_headers(signer: Address) -> Proof | None:
-    """Return what the headers claim to prove, None without them; raises UnprocessableEntity."""
+    """Return what the headers claim to prove, None without them; raises ValidationFailed."""
     timestamp, signature = request.headers.get(TIMESTAMP_HEADER), request.headers.get(SIGNATURE_HEADER)
     if timestamp is None and signature is None:
         return None
     if timestamp is None or re.fullmatch(r"[0-9]{1,12}", timestamp) is None:
-        raise UnprocessableEntity(f"{TIMESTAMP_HEADER}: expected Unix seconds")
+        raise ValidationFailed([(TIMESTAMP_HEADER, "expected Unix seconds")])
     if signature is None or _SIGNATURE.fullmatch(signature) is None:
-        raise UnprocessableEntity(f"{SIGNATURE_HEADER}: expected 0x and 130 hexadecimal digits")
+        raise ValidationFailed([(SIGNATURE_HEADER, "expected 0x and 130 hexadecimal digits")])
     return Proof(signer, int(timestamp), bytes.fromhex(signature[2:]))

@@ -1,19 +1,13 @@
-"""The id under which a request is found in the logs."""
+"""The id under which the request being answered is found in the logs."""
 
-import re
-import secrets
+from flask import request
 
-from flask import g, request
+from relay.common_headers import REQUEST_ID, REQUEST_ID_KEY
 
-HEADER = "X-Request-ID"
-
-_SANE = re.compile(r"[A-Za-z0-9._:-]{1,128}")
+HEADER = REQUEST_ID
 
 
 def current_request_id() -> str:
-    """Return the id of the request being answered: the client's or a proxy's if it is a sane one, else our own."""
-    if "request_id" not in g:
-        given = request.headers.get(HEADER, "")
-        g.request_id = given if _SANE.fullmatch(given) else secrets.token_hex(8)
-    identifier: str = g.request_id
+    """Return the id of the request being answered."""
+    identifier: str = request.environ.get(REQUEST_ID_KEY, "")
     return identifier

@@ -1,13 +1,12 @@
 """The objects of the REST API. Addresses are EIP-55 text, amounts strings in the smallest unit, hashes 0x-hex."""
 
 from dataclasses import dataclass
-from enum import StrEnum
 from typing import Any
 
-from marshmallow import ValidationError, fields, post_load, validates_schema
-from marshmallow.validate import OneOf
+from marshmallow import fields, post_load
 
 from graph.alternatives import MOST_ALTERNATIVES
+from graph.answers import Reason
 from graph.parts import MOST_PARTS
 from graph.transfer import FeePayer
 from relay.addresses import Address
@@ -64,6 +63,10 @@ class TrustlineSchema(AnswerSchema):
     is_frozen = fields.Boolean()
 
 
+EVENT_STATUSES = ["sent", "pending", "confirmed"]
+DIRECTIONS = ["sent", "received"]
+
+
 class EventSchema(AnswerSchema):
     """An event of a currency network, with those attributes that its type has.
 
@@ -71,12 +74,17 @@ class EventSchema(AnswerSchema):
     debt of a DebtUpdate. ``user``, ``counterParty`` and ``direction`` are there in the lists of a user.
     """
 
+    sometimes = frozenset(
+        {"from", "to", "user", "counterParty", "direction", "amount", "debt", "given", "received", "transfer"}
+        | {"interestRateGiven", "interestRateReceived", "isFrozen", "extraData"}
+    )
+
     network_address = AddressField()
     block_number = fields.Integer()
     block_hash = HexField()
     timestamp = fields.Integer()
-    type = fields.String()
-    status = fields.String()
+    type = fields.String(metadata={"enum": [kind.value for kind in EventType]})
+    status = fields.String(metadata={"enum": EVENT_STATUSES})
     transaction_id = HexField(attribute="transaction_hash", dump_only=True)
     transaction_hash = HexField()
     log_index = fields.Integer()
@@ -84,7 +92,7 @@ class EventSchema(AnswerSchema):
     receiver = AddressField(data_key="to")
     user = AddressField()
     counter_party = AddressField()
-    direction = fields.String()
+    direction = fields.String(metadata={"enum": DIRECTIONS})
     amount = Amount()
     debt = Amount()
     given = Amount()
@@ -99,7 +107,7 @@ class EventSchema(AnswerSchema):
 class _WithReason(AnswerSchema):
     """Something that may not be there, and why.
 
-    If it is not, ``reason`` is a stable code (``graph.answers.Reason``) and ``reasonMessage`` a sentence. With
+    If it is not, ``reason`` is a stable code and ``reasonMessage`` a sentence. With
     them come the figures that are to the point and known: with ``capacity`` the largest value that the same
     question has an answer for (in several parts: that is known to have one), with ``fees`` the cheapest fees, with
     ``hops`` the fewest hops; those two together where both limits stand in the way.
@@ -108,8 +116,13 @@ class _WithReason(AnswerSchema):
     better can be: the search had to end before, or nothing proves it, as with parts that cost fees.
     """
 
+    sometimes = frozenset(
+        {"reason", "reasonMessage", "isProven", "largestValue", "cheapestFees", "fewestHops"}
+        | {"estimatedGas", "parts", "alternatives"}
+    )
+
     path = fields.List(AddressField())
-    reason = fields.String()
+    reason = fields.String(metadata={"enum": [reason.value for reason in Reason]})
     reason_message = fields.String()
     is_proven = fields.Boolean()
     largest_value = Amount()
@@ -255,60 +268,3 @@ class RawTransactionSchema(RequestSchema):
         """Return the text."""
         text: str = data["raw_transaction"]
         return text
-
-
-class ContractType(StrEnum):
-    """The kinds of contracts whose events a client may ask for."""
-
-    CURRENCY_NETWORK = "CurrencyNetwork"
-    EXCHANGE = "Exchange"
-    UNW_ETH = "UnwETH"
-    TOKEN = "Token"  # noqa: S105 - a kind of contract
-
-
-EVENT_TYPES: dict[ContractType, frozenset[str]] = {
-    ContractType.CURRENCY_NETWORK: frozenset(EventType),
-    ContractType.EXCHANGE: frozenset({"LogFill", "LogCancel"}),
-    ContractType.UNW_ETH: frozenset({"Transfer", "Approval", "Deposit", "Withdrawal"}),
-    ContractType.TOKEN: frozenset({"Transfer", "Approval"}),
-}
-"""The events that each kind of contract emits."""
-
-
-@dataclass(frozen=True, slots=True)
-class EventQuestion:
-    """Which events are asked for: of one type (None: the usual ones) and from a block on.
-
-    ``contract_type`` None stands for all kinds of contracts.
-    """
-
-    type: str | None
-    from_block: int
-    contract_type: ContractType | None = None
-
-
-class EventQuestionSchema(RequestSchema):
-    """Which events are wanted; without ``type`` trustline updates, their requests and cancels, and transfers."""
-
-    type = fields.String(load_default=None, validate=OneOf([kind.value for kind in EventType]))
-    from_block = WholeNumber(load_default=0)
-
-    @post_load
-    def make(self, data: dict[str, Any], **_: Any) -> EventQuestion:
-        """Return the question."""
-        return EventQuestion(**data)
-
-
-class UserEventQuestionSchema(EventQuestionSchema):
-    """The same over all kinds of contracts, or over one."""
-
-    type = fields.String(load_default=None, validate=OneOf(sorted(frozenset().union(*EVENT_TYPES.values()))))
-    contract_type = fields.Enum(ContractType, by_value=fields.String, load_default=None)
-
-    @validates_schema
-    def require_emitted(self, data: dict[str, Any], **_: Any) -> None:
-        """Refuse a type that the kind of contract does not emit."""
-        kind, wanted = data.get("contract_type"), data.get("type")
-        if kind is not None and wanted is not None and wanted not in EVENT_TYPES[kind]:
-            choices = ", ".join(sorted(EVENT_TYPES[kind]))
-            raise ValidationError(f"{kind} has no such event, only: {choices}", "type")

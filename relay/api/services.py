@@ -1,12 +1,18 @@
 """What the API is built from: the parts that the composition root hands in."""
 
 from collections.abc import Callable, Hashable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from graph.transfer import Transfer
 from graph.trustline import Trustline
 from relay.addresses import Address
+from relay.admin.orders import Orders
+from relay.admin.service import Administration
+from relay.api.admission import Admission
+from relay.api.limits import Limits
+from relay.api.operators import Operators
+from relay.clients import Clients
 from relay.contracts import ContractKind, IdentityEvent
 from relay.delegate.faucet import Faucet
 from relay.delegate.identities import Identities
@@ -15,28 +21,19 @@ from relay.delegate.statuses import Statuses
 from relay.drawing import Sketch
 from relay.exchange.book import OrderBook
 from relay.messaging.mailbox import Mailboxes
-from relay.model import Block, Event, EventType, NetworkInfo
+from relay.model import Block, NetworkInfo
 from relay.push.tokens import Devices
-from relay.store.contract_reading import ContractFilter, UserEvent
+from relay.share import Share
 from relay.store.history_reading import StoredDebt, StoredTransfer, Window
-from relay.store.reading import EventFilter
+from relay.store.pages import Page, PageQuestion
 from relay.sync.networks import Networks
 
 
 class EventSource(Protocol):
-    """Lists stored events; `relay.store.reading.EventReader` is one."""
+    """Lists stored events page by page; `relay.store.pages.EventPages` does."""
 
-    def events(self, wanted: EventFilter) -> list[Event]:
-        """Return the matching events in the order of the chain; raises StoreError."""
-
-
-class ExpectedSource(Protocol):
-    """Lists events of transactions in no block yet; `relay.store.expected.ExpectedEvents` is one."""
-
-    def events(
-        self, types: Sequence[EventType], network: Address | None = None, user: Address | None = None
-    ) -> list[Event]:
-        """Return the matching events, oldest first; raises StoreError."""
+    def page(self, asked: PageQuestion) -> Page:
+        """Return a page; raises UnknownContract, MarkOutdated and StoreError."""
 
 
 class ContractEvents(Protocol):
@@ -51,18 +48,8 @@ class ContractEvents(Protocol):
     def require(self, contract: Address, kinds: Sequence[ContractKind]) -> None:
         """Raise UnknownContract unless one of these kinds is served at an address."""
 
-    def events(self, wanted: ContractFilter) -> list[UserEvent]:
-        """Return the matching events in the order of the chain; raises UnknownContract."""
-
     def fees_of(self, transaction_hash: bytes) -> list[IdentityEvent]:
         """Return the fees that identities booked in a transaction."""
-
-
-class ExpectedContracts(Protocol):
-    """Lists the same of transactions in no block yet: `relay.store.contract_expected.ExpectedContractEvents`."""
-
-    def events(self, wanted: ContractFilter) -> list[UserEvent]:
-        """Return the matching events, oldest first; raises StoreError."""
 
 
 class Histories(Protocol):
@@ -158,14 +145,18 @@ class Services:
         meta_transactions, identities, faucet: what is paid by the relay; each None where it is switched off.
         deploys_identities: whether new identities are made.
         statuses: what became of transactions.
-        expected_events: the events of transactions in no block yet; None where nothing is remembered.
         messaging: takes messages; None where messaging is switched off.
         devices: registers devices for push notifications; None where these are switched off.
-        client_header: the header in which a reverse proxy names the client, empty for none.
+        clients: names the clients of requests.
         order_book: the orders of exchanges; None where these are switched off.
         contracts: what is stored of tokens, exchanges and identities; None where only networks are served.
-        expected_contract_events: the same as expected_events of tokens and exchanges.
+        streams: the kinds of streams that are served in front of the API.
+        limits: how often a client may ask.
         token_balance: what a token's contract (the first argument) says a user has; raises ChainError.
+        max_events: so many an answer lists at most.
+        admission: lets calls in; by default all of them at once.
+        orders: what operators decided; by default nothing.
+        operators, administration: who may decide, and what decides; None where operators use the command only.
 
     """
 
@@ -185,11 +176,17 @@ class Services:
     faucet: Faucet | None = None
     deploys_identities: bool = False
     statuses: Statuses | None = None
-    expected_events: ExpectedSource | None = None
     messaging: Mailboxes | None = None
     devices: Devices | None = None
-    client_header: str = ""
+    clients: Clients = field(default_factory=Clients)
     order_book: OrderBook | None = None
     contracts: ContractEvents | None = None
     token_balance: Callable[[Address, Address], int] | None = None
-    expected_contract_events: ExpectedContracts | None = None
+    limits: Limits = field(default_factory=Limits)
+    streams: tuple[str, ...] = ()
+    max_events: int = 5_000
+    admission: Admission = field(default_factory=Admission)
+    orders: Orders = field(default_factory=Orders)
+    operators: Operators | None = None
+    administration: Administration | None = None
+    share: Share | None = None

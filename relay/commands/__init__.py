@@ -3,27 +3,21 @@
 import argparse
 import sys
 from collections.abc import Callable
+from importlib import import_module
 
-from relay import app
-from relay.chain.errors import ChainError
-from relay.commands.checking import verify
-from relay.commands.common import FAULT_STATUS, tell_fault
-from relay.commands.looking import status
-from relay.commands.networks import networks
-from relay.commands.running import demo, index, run, serve_api
-from relay.index.errors import IndexFault
-from relay.settings import SettingsError
-from relay.store.errors import StoreError
+from relay.commands.common import FAULT_STATUS, FAULTS, tell_fault
 
-COMMANDS: dict[str, Callable[[argparse.Namespace], int]] = {
-    "demo": demo,
-    "index": index,
-    "networks": networks,
-    "run": run,
-    "serve": serve_api,
-    "status": status,
-    "verify": verify,
+MODULES: dict[str, str] = {
+    "admin": "admin",
+    "demo": "demonstrating",
+    "index": "indexing",
+    "networks": "networks",
+    "run": "running",
+    "serve": "serving",
+    "status": "looking",
+    "verify": "checking",
 }
+"""Each command's module of this package, in which it is a function of its own name."""
 
 
 def carry_out(options: argparse.Namespace) -> int:
@@ -31,11 +25,18 @@ def carry_out(options: argparse.Namespace) -> int:
     # A library below web3 raises the limit so far that deeply nested input would end the interpreter.
     sys.setrecursionlimit(1000)
     try:
-        return COMMANDS[options.command](options)
-    except (SettingsError, ChainError, StoreError, IndexFault, app.Unavailable) as error:
+        return command(options.command)(options)
+    except FAULTS as error:
         tell_fault(error)
         return FAULT_STATUS
     except BrokenPipeError:
         # Who reads the answer has seen enough, as in `tl-relay networks list | head -1`.
         sys.stderr.close()
         return 0
+
+
+def command(name: str) -> Callable[[argparse.Namespace], int]:
+    """Return what does a command; only what that needs is imported, so that a look at the relay starts at once."""
+    module = import_module(f"relay.commands.{MODULES[name]}")
+    does: Callable[[argparse.Namespace], int] = getattr(module, name)
+    return does

@@ -4,7 +4,7 @@ import argparse
 
 from rich.console import Console
 
-from relay import app
+from relay import ground, indexing
 from relay.chain.nodes import Nodes
 from relay.commands.common import UNWELL_STATUS, console_of, logger, read_settings
 from relay.console.bars import comparing
@@ -18,12 +18,12 @@ def verify(options: argparse.Namespace) -> int:
     """Compare every trustline with the chain; return 1 if any differs and could not be repaired."""
     console = console_of(options)
     settings = read_settings(options, console)
-    node = app.open_node(settings)
+    node = ground.open_node(settings)
     differences = _compare(settings, node, console)
     if differences and options.repair:
         broken = {(type(difference), difference.network_id) for difference in differences}
         logger.info("having the events of %s read anew", count(len(broken), "contract"))
-        app.repair(settings, node, differences)
+        indexing.repair(settings, node, differences)
         say(["", f"After reading the events of {count(len(broken), 'contract')} anew:"])
         differences = _compare(settings, node, console)
     elif differences:
@@ -33,7 +33,7 @@ def verify(options: argparse.Namespace) -> int:
 
 def _compare(settings: Settings, node: Nodes, console: Console | None) -> list[Difference]:
     """Compare, saying each difference when it is found and the outcome at the end."""
-    contents = app.stored_contents(settings)
+    contents = indexing.stored_contents(settings)
     differences, compared = [], 0
     with comparing(console, _size(contents)) as show:
 
@@ -42,10 +42,10 @@ def _compare(settings: Settings, node: Nodes, console: Console | None) -> list[D
             compared += more
             show(more)
 
-        for difference in app.compare(node, contents, progress):
+        for difference in indexing.compare(node, contents, progress):
             differences.append(difference)
             say([str(difference)])
-    for difference in app.compare_contracts(settings, node, contents):
+    for difference in indexing.compare_contracts(settings, node, contents):
         differences.append(difference)
         say([str(difference)])
     say([outcome_line(contents, len(differences), compared)])

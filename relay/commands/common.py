@@ -11,9 +11,15 @@ from typing import TextIO, cast
 
 from rich.console import Console
 
+from relay.admin.errors import TokenFault
+from relay.chain.errors import ChainError
 from relay.console.bars import AboveBars, terminal
+from relay.ground import Unavailable
+from relay.index.errors import IndexFault
 from relay.logs import configure_logging
-from relay.settings import Settings, load, without_account
+from relay.serving.listening import CannotListen
+from relay.settings import Settings, SettingsError, load, without_account
+from relay.store.errors import StoreError
 from relay.supervisor import end_with_parent
 
 logger = logging.getLogger("relay")
@@ -23,6 +29,18 @@ FAULT_STATUS = 2
 
 UNWELL_STATUS = 1
 """The exit status of a look that found something wanting: a relay that lags, a trustline that differs."""
+
+
+FAULTS: tuple[type[Exception], ...] = (
+    SettingsError,
+    ChainError,
+    StoreError,
+    IndexFault,
+    TokenFault,
+    Unavailable,
+    CannotListen,
+)
+"""What an operator must mend; the text is one sentence."""
 
 
 def tell_fault(error: Exception) -> None:
@@ -37,7 +55,11 @@ def read_settings(options: argparse.Namespace, console: Console | None = None) -
         SettingsError: if they cannot be used.
 
     """
-    overrides = {"relay.addresses_filepath": options.addresses, "rest.port": getattr(options, "port", None)}
+    overrides = {
+        "relay.addresses_filepath": options.addresses,
+        "relay.share": getattr(options, "share", None),
+        "rest.port": getattr(options, "port", None),
+    }
     settings = load(options.config, os.environ, overrides)
     configure_logging(settings.logging, None if console is None else cast("TextIO", AboveBars(console)))
     if options.with_parent:
@@ -49,9 +71,7 @@ def read_settings(options: argparse.Namespace, console: Console | None = None) -
 
 
 def tell_not_served(settings: Settings) -> None:
-    """Log what is configured, but not served by this version."""
-    for part in settings.not_yet_served:
-        logger.warning("[%s] is configured, but not served by this version", part)
+    """Log what is configured, but cannot be served."""
     for part in without_account(settings):
         logger.warning("[%s] is configured, but not served: without [account] there is no key to send from", part)
 
@@ -59,6 +79,15 @@ def tell_not_served(settings: Settings) -> None:
 def console_of(options: argparse.Namespace) -> Console | None:
     """Return the terminal to show progress on, None where there is none, or two processes would write to it."""
     return terminal(sys.stderr) if sys.stderr.isatty() and not options.with_parent else None
+
+
+def on_hang_up() -> threading.Event | None:
+    """Return what SIGHUP sets from now on; None at a terminal, where it means that nobody is there any more."""
+    if sys.stderr.isatty():
+        return None
+    hang_up = threading.Event()
+    signal.signal(signal.SIGHUP, lambda _number, _frame: hang_up.set())
+    return hang_up
 
 
 def stop_on_signal() -> threading.Event:

@@ -5,7 +5,7 @@ import json
 import logging
 import sys
 
-from relay import app
+from relay import ground
 from relay.commands.common import FAULT_STATUS, UNWELL_STATUS, read_settings
 from relay.console.health import judge
 from relay.console.status import status_document, status_lines
@@ -22,17 +22,17 @@ def status(options: argparse.Namespace) -> int:
     logging.getLogger("relay.chain").setLevel(logging.CRITICAL)
     rule = _finality(settings)
     try:
-        found = app.relay_status(settings)
+        found = ground.relay_status(settings)
     except StoreError as error:
         if not options.json:
             raise
         _say_json({"healthy": False, "state": "unknown", "reason": str(error)})
         return FAULT_STATUS
-    health = judge(found, app.node_states(settings))
+    health = judge(found, ground.node_states(settings))
     if options.json:
         _say_json(status_document(health, rule))
     else:
-        say(status_lines(health, app.now(), rule))
+        say(status_lines(health, ground.now(), rule))
     return 0 if health.is_well else UNWELL_STATUS
 
 

@@ -3,7 +3,7 @@
 import argparse
 from contextlib import suppress
 
-from relay import app
+from relay import ground, indexing
 from relay.addresses import Address, to_checksum
 from relay.commands.common import read_settings
 from relay.console.health import Standing, judge
@@ -19,22 +19,22 @@ def networks(options: argparse.Namespace) -> int:
     """List the networks, or add or remove some while the relay runs."""
     settings = read_settings(options)
     if options.action == "list":
-        say(network_lines(app.relay_status(settings), _configured(settings)))
+        say(network_lines(ground.relay_status(settings), _configured(settings)))
         return 0
     given = [EthereumAddress().read(text, Place((), name="ADDRESS")) for text in options.addresses_given]
     addresses = list(dict.fromkeys(given))
     if not addresses:
-        raise app.Unavailable(f"which network? tl-relay networks {options.action} ADDRESS")
+        raise ground.Unavailable(f"which network? tl-relay networks {options.action} ADDRESS")
     is_wanted = options.action == "add"
     if is_wanted:
         # All of them before the first is noted, so that a mistake changes nothing.
-        node = app.open_node(settings)
+        node = ground.open_node(settings)
         for address in addresses:
-            app.require_network(node, address)
+            indexing.require_network(node, address)
     migrate(settings.database.url)
-    before = app.relay_status(settings)
+    before = ground.relay_status(settings)
     for address in addresses:
-        app.choose_network(settings, address, is_wanted=is_wanted)
+        indexing.choose_network(settings, address, is_wanted=is_wanted)
         said = _added(address, before) if is_wanted else _removed(address, before, _configured(settings))
         say([f"{to_checksum(address)} {said}"])
     if judge(before, ()).standing in (Standing.NEVER_RAN, Standing.NOT_RUNNING, Standing.STOPPED):

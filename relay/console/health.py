@@ -22,6 +22,7 @@ class Standing(StrEnum):
     BEHIND = "behind"
     WAITING = "waiting"
     STOPPED = "stopped"
+    PAUSED = "paused"
     STARTING = "starting"
     NOT_RUNNING = "not running"
     NEVER_RAN = "never ran"

@@ -6,6 +6,7 @@ from relay.addresses import to_checksum
 from relay.chain.nodes import NodeState
 from relay.console.health import SILENT_SECONDS, Health, Standing
 from relay.console.words import count, duration, labelled, moment, plain
+from relay.store.admin import Pause
 from relay.store.rows import FollowedNetwork
 from relay.store.status import FollowerStatus, PushStatus, ReportedStatus
 
@@ -27,6 +28,8 @@ def status_lines(health: Health, now: int, finality: str) -> list[str]:
     rows.append(("indexed", _indexed_text(health)))
     if status.index is not None and status.index.final_number is not None:
         rows.append(("final", f"block {status.index.final_number} ({finality})"))
+    if status.totals.get("reorgs"):
+        rows.append(("reorgs", _reorgs_text(status.totals)))
     rows.append(("feed", f"position {status.feed_position}"))
     rows += [("api", _follower_text(follower, health)) for follower in status.followers]
     if not status.followers:
@@ -34,6 +37,9 @@ def status_lines(health: Health, now: int, finality: str) -> list[str]:
     rows.append(("networks", _networks_text(health)))
     rows += [("", f"{_name(network)}: {catching_up_text(network, health)}") for network in health.catching_up]
     rows.append(("rows", _rows_text(status.rows)))
+    rows += [("paused", _pause_text(pause)) for pause in status.pauses]
+    if status.bans:
+        rows.append(("banned", f"{count(status.bans, 'address', 'addresses')}, see `tl-relay admin bans`"))
     if status.push is not None:
         rows.append(("push", _push_text(status.push)))
     return labelled(rows)
@@ -99,11 +105,23 @@ def _follower_text(follower: FollowerStatus, health: Health) -> str:
     return f"{follower.process} serves {block}, {place}, {heard}{silent}"
 
 
+def _reorgs_text(totals: dict[str, int]) -> str:
+    undone = count(totals.get("undone_blocks", 0), "block")
+    return (
+        f"{totals['reorgs']} since the database began, {undone} undone, {totals.get('deepest_reorg', 0)} at most"
+    )
+
+
 def _push_text(push: PushStatus) -> str:
     waiting = f"{count(push.waiting, 'notification')} waiting"
     if push.waiting:
         waiting += f", the oldest for {duration(push.waiting_seconds)}"
     return waiting + (f"; {push.given_up} given up, last: {push.last_fault}" if push.given_up else "")
+
+
+def _pause_text(pause: Pause) -> str:
+    since, by = moment(pause.since), plain(pause.by, 100)
+    return f"{pause.part}, since {since}, by {by}: `tl-relay admin resume {pause.part}`"
 
 
 def _networks_text(health: Health) -> str:
@@ -158,6 +176,11 @@ def status_document(health: Health, finality: str) -> dict[str, Any]:
         else {"number": position.number, "hash": f"0x{position.hash.hex()}", "timestamp": position.timestamp},
         "lag": None if lag is None else {"blocks": lag.blocks, "seconds": lag.seconds},
         "final": {"number": None if index is None else index.final_number, "rule": finality},
+        "reorgs": {
+            "number": status.totals.get("reorgs", 0),
+            "undoneBlocks": status.totals.get("undone_blocks", 0),
+            "deepest": status.totals.get("deepest_reorg", 0),
+        },
         "feedPosition": status.feed_position,
         "api": [
             {
@@ -177,6 +200,10 @@ def status_document(health: Health, finality: str) -> dict[str, Any]:
             "givenUp": status.push.given_up,
             "lastFault": status.push.last_fault,
         },
+        "paused": [
+            {"part": pause.part.value, "since": pause.since.isoformat(), "by": pause.by} for pause in status.pauses
+        ],
+        "bans": status.bans,
         "networks": [
             {
                 "address": to_checksum(network.info.address),

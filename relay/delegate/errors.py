@@ -21,7 +21,11 @@ class UnknownIdentity(Refused):
 
 
 class CapReached(DelegateError):
-    """A cap of the configuration is reached."""
+    """A cap of the configuration is reached; it may be worth another try after ``retry_seconds``."""
+
+    def __init__(self, sentence: str, retry_seconds: int = 3600) -> None:
+        super().__init__(sentence)
+        self.retry_seconds = retry_seconds
 
 
 class Overloaded(DelegateError):

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from relay import telemetry
 from relay.addresses import Address, to_checksum
 from relay.chain.errors import NodeRefused
 from relay.delegate.errors import CapReached, Refused
@@ -64,21 +65,30 @@ class Faucet:
             if transaction.is_on_its_way(FAUCET, address):
                 raise found
             if transaction.given(self._today(), address) + gifts.amount > gifts.to_one_in_a_day:
-                raise CapReached(f"{to_checksum(address)} has been given as much ether as a day allows")
+                raise CapReached(
+                    f"{to_checksum(address)} has been given as much ether as a day allows", self._until_tomorrow()
+                )
             self._require_left(transaction, gift.cost)
 
         try:
-            return self._signer.submit(NewTransaction(FAUCET, address, address, b"", gifts.amount, gas, 0), check)
+            gift = self._signer.submit(NewTransaction(FAUCET, address, address, b"", gifts.amount, gas, 0), check)
         except _UnderWay:
             return self._under_way(address)
+        telemetry.faucet_wei.inc(gifts.amount)
+        return gift
 
     def _require_left(self, transaction: SendingTransaction, cost: int) -> None:
         if transaction.given(self._today()) + cost > self._gifts.in_a_day:
-            raise CapReached("the faucet has given as much ether as a day allows; come back tomorrow")
+            raise CapReached(
+                "the faucet has given as much ether as a day allows; come back tomorrow", self._until_tomorrow()
+            )
 
     def _today(self) -> int:
         now = self._clock()
         return now - now % DAY
+
+    def _until_tomorrow(self) -> int:
+        return DAY - self._clock() % DAY
 
     def _under_way(self, address: Address) -> bytes | None:
         known = self._signer.store.latest_for(FAUCET, address)

@@ -134,7 +134,9 @@ class Identities:
                 raise _OnItsWay
             now = self._signer.clock()
             if transaction.deployed(now - now % DAY) >= self._most_in_a_day:
-                raise CapReached("as many identities as a day allows have been deployed; come back tomorrow")
+                raise CapReached(
+                    "as many identities as a day allows have been deployed; come back tomorrow", DAY - now % DAY
+                )
 
         try:
             self._signer.submit(new, check)

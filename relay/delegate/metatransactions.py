@@ -103,7 +103,8 @@ class MetaTransactions:
                 if gas + found.gas_limit > cap:
                     raise CapReached(
                         f"the meta-transactions of {to_checksum(meta.identity)} may {word} {cap} gas in a day; "
-                        f"with those on their way it is {gas} today, and this one may need {found.gas_limit}"
+                        f"with those on their way it is {gas} today, and this one may need {found.gas_limit}",
+                        DAY - now % DAY,
                     )
 
         try:

@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Callable
 
+from relay.addresses import Address
 from relay.chain.errors import NodeRefused
 from relay.chain.relaying import Relaying
 from relay.chain.sending import Sending
@@ -34,16 +35,20 @@ class RememberingRelaying:
         store: RelayedTransactions,
         simulation: Simulation,
         clock: Callable[[], int],
+        require_welcome: Callable[[Address], None] = lambda _: None,
     ) -> None:
+        """Prepare; ``require_welcome`` may refuse a sender by an exception."""
         self._relaying = relaying
         self._chain_id = chain_id
         self._store = store
         self._simulation = simulation
         self._clock = clock
+        self._require_welcome = require_welcome
 
     def relay(self, raw_transaction: str) -> bytes:
         """Return the hash of a signed transaction, as ``Relaying.relay`` does and with the same errors."""
         transaction = parse_raw_transaction(raw_transaction, self._chain_id)
+        self._require_welcome(transaction.sender)
         # Before it is sent: afterwards the pending state has it already.
         call = _call(transaction)
         expected = () if call is None else self._simulation.expect(transaction.sender, call)

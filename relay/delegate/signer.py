@@ -8,6 +8,7 @@ import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
+from relay import telemetry
 from relay.chain.errors import ChainError
 from relay.chain.sending import Market, Sending
 from relay.chain.signing import Call, Fee, SigningKey
@@ -71,6 +72,7 @@ class Signer:
         fee = self.pricing.suggest(market)
         cost = new.value + new.gas_limit * fee.max_fee
         balance = self.node.balance(self.address, "latest")
+        telemetry.account_balance.set(balance)
         now, at_block = self.clock(), self.node.head_number()
         new = replace(new, cost=cost)
         with self.store.writing() as transaction:

@@ -16,6 +16,7 @@ This module sees to the first two, `relay.delegate.pushing` to the others.
 import logging
 from collections.abc import Sequence
 
+from relay import telemetry
 from relay.chain.errors import NodeMisbehaved
 from relay.chain.identity import execution_status
 from relay.chain.sending import Receipt
@@ -109,6 +110,8 @@ class Upkeep:
         outcome = "success" if receipt.succeeded else "reverted"
         if receipt.succeeded and one.purpose == META and one.meta_hash is not None:
             outcome = "success" if execution_status(receipt.logs, one.subject, one.meta_hash) else "failure"
+        telemetry.sent_transactions.labels(one.purpose, outcome).inc()
+        telemetry.sent_gas.labels(one.purpose).inc(receipt.gas_used)
         if outcome != "success":
             logger.warning(
                 "transaction 0x%s (%s) cost %d gas for nothing: %s",

@@ -164,7 +164,7 @@ class Funding:
         """Return what can leave and reach a user; nothing where network or trustlines are frozen or unknown."""
         spendable = receivable = 0
         try:
-            with self._networks.reading(network) as graph:
+            with self._networks.reading(network, briefly=True) as graph:
                 if graph.is_frozen:
                     return Capacity()
                 for view in graph.views(user, self.now()):

@@ -2,7 +2,6 @@
 
 import asyncio
 import logging
-import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -13,6 +12,7 @@ import orjson
 from relay.addresses import Address, to_checksum
 from relay.store.errors import StoreError
 from relay.store.messages import Message, MessageStore
+from relay.store.watching import Watcher
 from relay.streams.hub import Hub, Kind, News, Receipt
 from relay.streams.rpc import UNAVAILABLE, RpcError
 
@@ -62,7 +62,7 @@ def payload_of(message: Message) -> dict[str, Any]:
     return payload
 
 
-class Delivery:
+class Delivery(Watcher[Listener]):
     """Brings messages to the readers that are connected to this process."""
 
     def __init__(
@@ -73,27 +73,21 @@ class Delivery:
         listen: Callable[[], Listener],
     ) -> None:
         """Prepare; ``listen`` opens a new listener, as often as the old one breaks."""
+        super().__init__("messages", listen, _RETRY_SECONDS)
         self._store = store
         self._hub = hub
         self._publish = publish
-        self._listen = listen
         # The greatest id that was announced or, before the first, was there; and what went out from here lately.
         self._heard: int | None = None
         self._sent: set[int] = set()
         # What could not be written down when it happened.
         self._unnoted: deque[Note] = deque(maxlen=_MOST_UNNOTED)
-        self._stopping = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="messages", daemon=True)
         # Two, so that one slow statement does not hold up the rest; readers' questions wait in line.
         self._workers = ThreadPoolExecutor(2, "messages")
 
-    def start(self) -> None:
-        """Deliver from now on, until ``stop``."""
-        self._thread.start()
-
     def stop(self) -> None:
         """Stop delivering; what is not confirmed by now stays unread."""
-        self._stopping.set()
+        super().stop()
         self._workers.shutdown(wait=False)
 
     async def missed(self, user: Address) -> tuple[Sequence[Any], Receipt]:
@@ -143,30 +137,7 @@ class Delivery:
             do(ids)
             self._unnoted.popleft()
 
-    def _run(self) -> None:
-        listener: Listener | None = None
-        is_troubled = False
-        while not self._stopping.is_set():
-            try:
-                if listener is None:
-                    listener = self._listen()
-                    self._catch_up()
-                self._note_again()
-                self._hear(listener.wait(_SLEEP_SECONDS))
-                is_troubled = False
-            except Exception as error:  # whatever it is: messages must not stay behind for good
-                if not is_troubled:
-                    surprise = None if isinstance(error, StoreError) else error
-                    logger.warning("messages are not delivered: %s", error, exc_info=surprise)
-                    is_troubled = True
-                if listener is not None:
-                    listener.close()
-                    listener = None
-                self._stopping.wait(_RETRY_SECONDS)
-        if listener is not None:
-            listener.close()
-
-    def _catch_up(self) -> None:
+    def _begin(self) -> None:
         """Deliver what was announced while nobody listened; raises StoreError.
 
         That it was read meanwhile does not matter: it may have been on another device, by another process.
@@ -177,6 +148,17 @@ class Delivery:
         if self._heard is not None and users:
             self.deliver(self._store.ids_after(self._heard - _OVERLAP, users))
         self._heard = max(self._heard or 0, newest)
+
+    def _act(self) -> None:
+        self._note_again()
+
+    def _wait(self, listener: Listener) -> None:
+        self._hear(listener.wait(_SLEEP_SECONDS))
+
+    def _fail(self, error: Exception, *, is_news: bool) -> None:
+        if is_news:
+            surprise = None if isinstance(error, StoreError) else error
+            logger.warning("messages are not delivered: %s", error, exc_info=surprise)
 
     def _hear(self, announced: Sequence[tuple[int, Address]]) -> None:
         """Deliver what is announced to those who listen here; raises StoreError."""

@@ -11,6 +11,7 @@ from typing import Protocol
 
 import orjson
 
+from relay import telemetry
 from relay.addresses import Address
 from relay.push.sending import NotSent, Refused, Sender, TokenInvalid
 from relay.store.contract_reading import users_of
@@ -18,7 +19,7 @@ from relay.store.errors import StoreError
 from relay.store.happenings import Happenings
 from relay.store.push import Notification, PushStore, Told
 from relay.streams.composing import compose
-from relay.streams.feeder import Reader, wait_for_graphs
+from relay.streams.history import wait_for_graphs
 from relay.streams.hub import Kind
 from relay.streams.payloads import Payload
 from relay.sync.networks import Networks
@@ -45,6 +46,16 @@ class Attempts:
     def wait(self, failures: int) -> float:
         """Return the seconds to wait after so many failures."""
         return float(min(self.first_wait_seconds * 2 ** (failures - 1), LONGEST_WAIT_SECONDS))
+
+
+class Reader(Protocol):
+    """Tells what happened; `relay.store.happenings.HappeningReader` does."""
+
+    def end(self) -> int:
+        """Return the position of the newest commit; raises StoreError."""
+
+    def since(self, position: int) -> Happenings | None:
+        """Return what happened after a position, None if that cannot be told; raises StoreError."""
 
 
 class Lock(Protocol):
@@ -137,6 +148,7 @@ class PushService:
             self._sender.send(notification)
         except TokenInvalid:
             logger.info("forgot a device that is gone")
+            telemetry.push_notifications.labels("device_gone").inc()
             self._store.forget_token(notification.token)
         except Refused as fault:
             self._give_up(notification, str(fault))
@@ -147,16 +159,19 @@ class PushService:
             self._note_failure(notification, "internal error")
         else:
             self._store.note_sent(notification.id)
+            telemetry.push_notifications.labels("sent").inc()
 
     def _note_failure(self, notification: Notification, fault: str) -> None:
         failures = notification.attempts + 1
         if failures >= self._attempts.most:
             self._give_up(notification, fault)
         else:
+            telemetry.push_notifications.labels("put_off").inc()
             self._store.put_off(notification.id, self._attempts.wait(failures), fault)
 
     def _give_up(self, notification: Notification, fault: str) -> None:
         attempts = notification.attempts + 1
+        telemetry.push_notifications.labels("given_up").inc()
         logger.error("gave up push notification %d after %d attempts: %s", notification.id, attempts, fault)
         self._store.give_up(notification.id, fault)
 

@@ -96,7 +96,8 @@ class Devices:
     def remove(self, user: Address, token: str, client: str, proof: Proof | None) -> None:
         """Remove a device; raises UnknownToken, TooManyTokens, NotTheUser, StoreError, ChainError."""
         self._admit("DELETE", user, token, client, proof)
-        if not self._store.remove_token(user, token):
+        # What could not be registered is not asked for: a NUL would be a fault of the query.
+        if _TOKEN.fullmatch(token) is None or not self._store.remove_token(user, token):
             raise UnknownToken("the user has no such token")
 
     def _admit(self, action: str, user: Address, token: str, client: str, proof: Proof | None) -> None:

@@ -8,6 +8,7 @@ from relay.settings.addresses import (
     read_addresses,
 )
 from relay.settings.errors import SettingsError
+from relay.settings.limits import LimitsSettings
 from relay.settings.loading import build, environment_variables, load
 from relay.settings.model import (
     AccountSettings,
@@ -24,10 +25,10 @@ from relay.settings.model import (
     LogLevel,
     NodeSettings,
     RelaySettings,
-    RestSettings,
     Settings,
     without_account,
 )
+from relay.settings.rest import RestSettings
 
 __all__ = [
     "AccountSettings",
@@ -40,6 +41,7 @@ __all__ = [
     "GasPriceMethod",
     "GasPriceSettings",
     "IndexSettings",
+    "LimitsSettings",
     "LogFormat",
     "LogLevel",
     "LoggingSettings",

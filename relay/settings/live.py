@@ -8,10 +8,7 @@ from enum import StrEnum
 from pathlib import Path
 
 from relay.settings.reading import Choice, FilePath, Seconds, Switch, Text, WholeNumber, key
-
-
-def _is_header(text: str) -> bool:
-    return re.fullmatch(r"[A-Za-z0-9-]{0,100}", text) is not None
+from relay.settings.urls import is_header
 
 
 def _is_web_url(text: str) -> bool:
@@ -31,7 +28,7 @@ class StreamsSettings:
 
 @dataclass(frozen=True, slots=True)
 class MessagingSettings:
-    """[messaging]: rates a minute, 0 for any; ``client_header`` is what a reverse proxy names clients by."""
+    """[messaging]: rates a minute, 0 for any; ``client_header`` is an older name of [rest] client_header."""
 
     enable: bool = key(Switch(), False, implied=True)
     require_signature: bool = key(Switch(), False)
@@ -41,7 +38,7 @@ class MessagingSettings:
     max_unread: int = key(WholeNumber(1), 1_000)
     max_stored: int = key(WholeNumber(1), 1_000_000)
     retention_days: int = key(WholeNumber(1, 36_500), 30)
-    client_header: str = key(Text("the name of an HTTP header", _is_header), "")
+    client_header: str = key(Text("the name of an HTTP header", is_header), "")
 
 
 class PushSender(StrEnum):

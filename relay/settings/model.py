@@ -10,7 +10,11 @@ from enum import StrEnum
 from pathlib import Path
 
 from relay.addresses import Address
+from relay.settings.admin import AdminSettings
+from relay.settings.limits import LimitsSettings
 from relay.settings.live import MessagingSettings, PushNotificationSettings, StreamsSettings
+from relay.settings.operations import OperationsSettings, SentrySettings, TelemetrySettings
+from relay.settings.overload import OverloadSettings
 from relay.settings.reading import (
     Choice,
     EthereumAddress,
@@ -27,9 +31,10 @@ from relay.settings.reading import (
     read_table,
     suggestion,
 )
-from relay.settings.urls import is_database_url, is_heads_url, is_host, is_node_url
+from relay.settings.rest import RestSettings
+from relay.settings.urls import is_database_url, is_heads_url, is_node_url
+from relay.share import is_share
 
-ANY_INTERFACE = "0.0.0.0"  # noqa: S104  what an operator asks for with an empty host
 _MAX_BLOCK = 2**63 - 1  # Postgres bigint
 
 
@@ -85,12 +90,13 @@ class RelaySettings:
     """[relay]: which contracts are served.
 
     ``networks`` are served in addition to the address file's, and those that the CurrencyNetworkRegistry at
-    ``registry`` lists.
+    ``registry`` lists. An API process holds those of its ``share``, all where it is empty.
     """
 
     addresses_filepath: Path = key(FilePath(), Path("addresses.json"), is_path=True)
     networks: tuple[Address, ...] = key(ListOf(EthereumAddress()), ())
     registry: Address | None = key(EthereumAddress(), None)
+    share: str = key(Text("hexadecimal digits and ranges of them, as in 0-7 or 3,a-f", is_share), "")
     gas_price_computation: GasPriceSettings = key(Table(GasPriceSettings), GasPriceSettings)
 
 
@@ -114,29 +120,14 @@ class NodeSettings:
 class DatabaseSettings:
     """[database]: Postgres. An empty ``url`` leaves everything to libpq (PGHOST, PGUSER, ~/.pgpass ...).
 
-    ``url`` may hold a password and is not shown by repr. ``pool_size`` is a number of connections,
-    ``wait_seconds`` how long a request waits for a free one.
+    ``read_url`` is what API processes read from, ``url`` where it is empty. Both may hold a password and are not
+    shown by repr. ``pool_size`` is a number of connections, ``wait_seconds`` how long a request waits for one.
     """
 
     url: str = key(Text("a postgresql:// URL or libpq's key=value pairs", is_database_url), "", secret=True)
+    read_url: str = key(Text("a postgresql:// URL or libpq's key=value pairs", is_database_url), "", secret=True)
     pool_size: int = key(WholeNumber(1, 1000), 10)
-    wait_seconds: float = key(Seconds(), 2.0)
-
-
-@dataclass(frozen=True, slots=True)
-class RestSettings:
-    """[rest]: where the API listens. An empty ``host`` means all interfaces. ``max_body_bytes`` per request."""
-
-    host: str = key(Text("a host name or an IP address", is_host), "127.0.0.1")
-    port: int = key(WholeNumber(1, 65535), 5000)
-    threads: int = key(WholeNumber(1, 1024), 8)
-    max_body_bytes: int = key(WholeNumber(1), 131_072)
-
-    @property
-    def bind(self) -> str:
-        """``host:port`` as a server binds to it: brackets around IPv6, 0.0.0.0 for an empty host."""
-        host = self.host or ANY_INTERFACE
-        return f"[{host}]:{self.port}" if ":" in host else f"{host}:{self.port}"
+    wait_seconds: float = key(Seconds(), 1.5)
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,11 +151,14 @@ class IndexSettings:
 class LoggingSettings:
     """[logging]: ``level`` of the root logger, ``format`` of its lines; ``dict_config`` is what else stands there.
 
-    That is Python's logging.config.dictConfig in TOML, for example [logging.loggers."relay.index"].
+    That is Python's logging.config.dictConfig in TOML, for example [logging.loggers."relay.index"]. Every request
+    is a line with ``access``; one that takes longer than ``slow_seconds`` always is.
     """
 
     level: LogLevel = key(Choice(LogLevel), LogLevel.INFO)
     format: LogFormat = key(Choice(LogFormat), LogFormat.TEXT)
+    access: bool = key(Switch(), False)
+    slow_seconds: float = key(Seconds(), 5.0)
     dict_config: Mapping[str, object] = field(default_factory=dict)
 
 
@@ -184,7 +178,7 @@ DICT_CONFIG_KEYS = (
 class LoggingTable(Table):
     """[logging]: our own keys beside those of dictConfig, whose insides dictConfig checks."""
 
-    _OWN = ("level", "format")
+    _OWN = ("level", "format", "access", "slow_seconds")
 
     def __init__(self) -> None:
         super().__init__(LoggingSettings)
@@ -310,13 +304,6 @@ class AccountSettings:
 
 
 @dataclass(frozen=True, slots=True)
-class SentrySettings:
-    """[sentry]: where faults are reported; the DSN is a secret."""
-
-    dsn: str = key(Text("a Sentry DSN"), secret=True)
-
-
-@dataclass(frozen=True, slots=True)
 class Settings:
     """All settings. ``remarks`` are sentences for the operator: what was renamed, ignored or is not used yet."""
 
@@ -324,6 +311,7 @@ class Settings:
     node: NodeSettings = key(Table(NodeSettings), NodeSettings)
     database: DatabaseSettings = key(Table(DatabaseSettings), DatabaseSettings)
     rest: RestSettings = key(Table(RestSettings), RestSettings)
+    overload: OverloadSettings = key(Table(OverloadSettings), OverloadSettings)
     index: IndexSettings = key(Table(IndexSettings), IndexSettings)
     logging: LoggingSettings = key(LoggingTable(), LoggingSettings)
     tx_relay: TxRelaySettings = key(Table(TxRelaySettings), TxRelaySettings)
@@ -335,15 +323,21 @@ class Settings:
     account: AccountSettings | None = key(Table(AccountSettings), None)
     sentry: SentrySettings | None = key(Table(SentrySettings), None)
     streams: StreamsSettings = key(Table(StreamsSettings), StreamsSettings)
+    limits: LimitsSettings = key(Table(LimitsSettings), LimitsSettings)
+    operations: OperationsSettings = key(Table(OperationsSettings), OperationsSettings)
+    telemetry: TelemetrySettings = key(Table(TelemetrySettings), TelemetrySettings)
+    admin: AdminSettings = key(Table(AdminSettings), AdminSettings)
     remarks: tuple[str, ...] = ()
 
+    def faults(self) -> Iterator[tuple[str, str]]:
+        """The header of reverse proxies has an older name, and one place is enough."""
+        if self.rest.client_header and self.messaging.client_header:
+            yield "messaging", "client_header is an older name of [rest] client_header: keep one of them"
+
     @property
-    def not_yet_served(self) -> tuple[str, ...]:
-        """The sections that are switched on but that this version does not serve."""
-        switched_on = {
-            "sentry": self.sentry is not None,
-        }
-        return tuple(name for name, is_on in switched_on.items() if is_on)
+    def client_header(self) -> str:
+        """The header in which reverse proxies name clients, empty for none."""
+        return self.rest.client_header or self.messaging.client_header
 
 
 def without_account(settings: Settings) -> tuple[str, ...]:

@@ -4,6 +4,8 @@ import ipaddress
 import re
 from urllib.parse import urlsplit
 
+_ORIGIN = re.compile(r"[a-z][a-z0-9+.-]*://[^\s/,A-Z]+")
+_HEADER = re.compile(r"[A-Za-z0-9-]{0,100}")
 _HOST = re.compile(r"[A-Za-z0-9._:%-]*")
 
 
@@ -41,6 +43,25 @@ def is_database_url(text: str) -> bool:
     if not text.isprintable():
         return False
     return not text or text.startswith(("postgresql://", "postgres://")) or bool(re.match(r"\s*\w+\s*=", text))
+
+
+def is_network(text: str) -> bool:
+    """Tell whether a text is an IP address or a network in CIDR notation."""
+    try:
+        ipaddress.ip_network(text, strict=False)
+    except ValueError:
+        return False
+    return True
+
+
+def is_origin(text: str) -> bool:
+    """Tell whether a text is an origin as browsers send it, or * for any."""
+    return text == "*" or _ORIGIN.fullmatch(text) is not None
+
+
+def is_header(text: str) -> bool:
+    """Tell whether a text can be the name of an HTTP header; empty for none."""
+    return _HEADER.fullmatch(text) is not None
 
 
 def is_host(text: str) -> bool:

@@ -11,7 +11,10 @@ from typing import cast
 from websockets.frames import Frame, Opcode
 from websockets.protocol import OPEN, SERVER, Protocol
 
-from relay.streams.hub import Receipt
+from relay import telemetry
+from relay.streams.hub import End, News, Receipt, Subscription
+from relay.streams.outflow import Outflow, note_end
+from relay.streams.rpc import notification
 
 logger = logging.getLogger(__name__)
 
@@ -24,7 +27,11 @@ READ_BYTES = 16_384
 _WAITING_CALLS, _WAITING_BYTES = 16, 65_536
 _FRAMES_AT_ONCE, _FRAMES_PER_SECOND = 300.0, 50.0
 _HOLD_SECONDS = 1.0
-GOING_AWAY = 1001
+GOING_AWAY, TRY_AGAIN_LATER = 1001, 1013
+_LONGEST_REASON = 120
+
+TOO_SLOW = End("slow_reader", "more waits than is kept for a slow reader: go on from your cursor")
+"""Why somebody is cut off who leaves too much unread."""
 
 
 class Talk(Interface):
@@ -35,6 +42,9 @@ class Talk(Interface):
 
     def close(self) -> None:
         """The connection has ended."""
+
+    def last_word(self, why: End, *, is_all_sent: bool) -> bytes:
+        """Return what is said of the end of the connection; some of what was told may not have been sent."""
 
 
 @dataclass(slots=True)
@@ -68,38 +78,34 @@ class Connection(asyncio.BufferedProtocol):
         "_inbox",
         "_inbox_bytes",
         "_is_writable",
-        "_largest_answer",
-        "_max_buffered",
         "_number",
+        "_out",
         "_part",
         "_probes",
         "_receipts",
         "_talk",
-        "_transport",
         "_websocket",
         "_worker",
     )
 
     def __init__(
-        self, handshake: bytes, max_buffered: int, buffer: memoryview, ended: Callable[["Connection"], None]
+        self, handshake: bytes, out: Outflow, buffer: memoryview, ended: Callable[["Connection"], None]
     ) -> None:
         """Prepare to send ``handshake`` first.
 
-        No more than ``max_buffered`` bytes of notifications wait for a slow reader. What arrives is read into
-        ``buffer``, which all connections of a loop share.
+        ``out`` bounds what waits for a slow reader. What arrives is read into ``buffer``, which all connections of
+        a loop share.
         """
         self._handshake = handshake
         self._buffer = buffer
-        self._max_buffered = max_buffered
+        self._out = out
         self._ended = ended
         self._websocket = Protocol(SERVER, state=OPEN, max_size=MAX_INCOMING_BYTES)
         self._talk: Talk | None = None
-        self._transport: asyncio.Transport | None = None
         self._inbox: deque[bytes] | None = None
         self._inbox_bytes = 0
         self._frames_left, self._frames_at = _FRAMES_AT_ONCE, 0.0
         self._is_writable = True
-        self._largest_answer = 0
         self._worker: asyncio.Task[None] | None = None
         self._probes: deque[_Probe] | None = None
         self._receipts: list[Receipt] | None = None
@@ -116,8 +122,8 @@ class Connection(asyncio.BufferedProtocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Answer the handshake."""
-        self._transport = cast("asyncio.Transport", transport)
-        self._transport.write(self._handshake)
+        self._out.open(cast("asyncio.Transport", transport))
+        self._out.write(self._handshake)
         self._handshake = b""
 
     def get_buffer(self, sizehint: int) -> memoryview:  # noqa: ARG002 - asyncio's signature
@@ -140,7 +146,8 @@ class Connection(asyncio.BufferedProtocol):
 
     def resume_writing(self) -> None:
         """The other side has read most of it."""
-        self._is_writable, self._largest_answer = True, 0
+        self._is_writable = True
+        self._out.note_read()
         self._go_on()
 
     def eof_received(self) -> bool:
@@ -154,10 +161,9 @@ class Connection(asyncio.BufferedProtocol):
                 receipt.lost()
         for receipt in self._receipts or ():
             receipt.lost()
-        for _, held in self._held or ():
-            if held is not None:
-                held.lost()
-        self._transport, self._probes, self._receipts, self._held = None, None, None, None
+        self._forget_held()
+        self._out.lose()
+        self._probes, self._receipts, self._held = None, None, None
         self._inbox, self._inbox_bytes = None, 0
         if self._talk is not None:
             self._talk.close()
@@ -168,27 +174,41 @@ class Connection(asyncio.BufferedProtocol):
 
     def respond(self, text: bytes, receipt: Receipt | None = None) -> None:
         """Send an answer at once, however long it is."""
-        self._largest_answer = max(self._largest_answer, len(text))
+        self._out.allow(len(text))
         self._send(text, receipt)
 
     def notify(self, text: bytes, receipt: Receipt | None) -> None:
         """Send a notification, after those that are held back."""
-        if self._held is None or self._transport is None:
+        if self._held is None or self._out.transport is None:
             self._send(text, receipt)
             return
         self._held.append((text, receipt))
         self._held_bytes += len(text)
-        if self._held_bytes > self._max_buffered:
-            self.drop("it reads too slowly")
+        if self._out.is_over(self._held_bytes):
+            self.end(TOO_SLOW)
+
+    def tell(self, subscription: Subscription, news: News) -> None:
+        """Send news as a notification."""
+        cursor = news.cursor if subscription.wants_cursors else None
+        if news.event is not None or cursor is not None:
+            self.notify(notification(subscription.id, news.event, cursor), news.receipt)
+
+    def has_room(self) -> bool:
+        """Return whether something long may be sent: nothing is held back, and little waits."""
+        return self._held is None and self._out.has_room()
+
+    def allow(self, size: int) -> None:
+        """Let more wait than else, for it was asked for."""
+        self._out.allow(size)
 
     def hold(self) -> None:
         """Keep notifications back from now on."""
-        if self._held is None and self._transport is not None:
+        if self._held is None and self._out.transport is not None:
             self._held, self._held_bytes = [], 0
 
     def release(self) -> None:
         """Let notifications go when the other side has read what was sent before, or after a second."""
-        if self._transport is not None and self._held is not None:
+        if self._out.transport is not None and self._held is not None:
             probe = self._probe(releases=True)
             asyncio.get_running_loop().call_later(_HOLD_SECONDS, self._release_late, probe)
 
@@ -197,33 +217,51 @@ class Connection(asyncio.BufferedProtocol):
     @property
     def waiting_bytes(self) -> int:
         """How much waits in memory until the other side reads it."""
-        return self._held_bytes + (self._transport.get_write_buffer_size() if self._transport is not None else 0)
+        return 0 if self._out.is_ending else self._held_bytes + self._out.waiting
 
     def check(self, now: float, silence_seconds: float) -> None:
         """Ping, or end a connection whose last ping has found no answer for too long."""
-        if self._transport is None:
+        if self._out.transport is None or self._out.is_ending:
             return
         if self._probes and now - self._probes[0].sent_at >= silence_seconds:
-            self.drop("it does not answer pings")
+            # Who reads nothing reads no reason either.
+            logger.info("ended a stream: it does not answer pings")
+            telemetry.stream_ended.labels("silent").inc()
+            self.abort()
         elif not self._probes:
             self._probe()
 
     def go_away(self) -> None:
         """Tell the other side that this server stops."""
-        if self._transport is not None and self._websocket.state is OPEN:
+        if self._out.transport is not None and self._websocket.state is OPEN:
             self._websocket.send_close(GOING_AWAY, "the relay stops")
             self._flush()
 
     def abort(self) -> None:
         """End the connection now."""
-        if self._transport is not None:
-            self._transport.abort()
+        self._out.abort()
 
-    def drop(self, reason: str) -> None:
-        """End the connection without waiting for the other side, which would not hear of it anyway."""
-        if self._transport is not None:
-            logger.info("ended a stream: %s", reason)
-            self._transport.abort()
+    def end(self, why: End) -> None:
+        """Say why the connection ends, behind what waits already, and end it soon whether that is read or not."""
+        if not self._out.begin_end():
+            return
+        note_end(why)
+        is_all_sent = not self._held
+        self._forget_held()
+        if self._websocket.state is OPEN:
+            if self._talk is not None:
+                self._websocket.send_text(self._talk.last_word(why, is_all_sent=is_all_sent))
+            self._websocket.send_close(TRY_AGAIN_LATER, why.message[:_LONGEST_REASON])
+        self._flush()
+        if self._talk is not None:
+            self._talk.close()
+            self._talk = None
+
+    def _forget_held(self) -> None:
+        held, self._held, self._held_bytes = self._held or (), None, 0
+        for _, receipt in held:
+            if receipt is not None:
+                receipt.lost()
 
     def _take(self, frame: Frame) -> None:
         if frame.opcode is Opcode.PONG:
@@ -248,15 +286,16 @@ class Connection(asyncio.BufferedProtocol):
 
     def _regulate(self) -> None:
         """Read on or not, as the calls that wait and the frames that came allow."""
-        if self._transport is None:
+        transport = self._out.transport
+        if transport is None:
             return
         elapsed = asyncio.get_running_loop().time() - self._frames_at
         has_too_many = self._inbox is not None and len(self._inbox) >= _WAITING_CALLS
         is_too_fast = self._frames_left + elapsed * _FRAMES_PER_SECOND < 0
         if has_too_many or is_too_fast or self._inbox_bytes > _WAITING_BYTES:
-            self._transport.pause_reading()
+            transport.pause_reading()
         else:
-            self._transport.resume_reading()
+            transport.resume_reading()
 
     def _queue(self, text: bytes) -> None:
         if self._inbox is None:
@@ -288,7 +327,7 @@ class Connection(asyncio.BufferedProtocol):
             self._regulate()
 
     def _send(self, text: bytes, receipt: Receipt | None) -> None:
-        if self._transport is None or self._websocket.state is not OPEN:
+        if self._out.transport is None or self._websocket.state is not OPEN:
             if receipt is not None:
                 receipt.lost()
             return
@@ -305,7 +344,7 @@ class Connection(asyncio.BufferedProtocol):
         self._receipts.append(receipt)
 
     def _probe_receipts(self) -> None:
-        if self._receipts is not None and self._transport is not None:
+        if self._receipts is not None and self._out.transport is not None:
             self._probe()
 
     def _probe(self, *, releases: bool = False) -> _Probe:
@@ -346,16 +385,13 @@ class Connection(asyncio.BufferedProtocol):
             self._send(text, receipt)
 
     def _flush(self) -> None:
-        if self._transport is None:
+        if self._out.transport is None:
             return
         for data in self._websocket.data_to_send():
             if data:
-                self._transport.write(data)
+                self._out.write(data)
             else:
-                self._transport.close()
+                self._out.close()
                 return
-        waiting = self._transport.get_write_buffer_size()
-        if not waiting:
-            self._largest_answer = 0
-        if waiting > self._max_buffered + self._largest_answer:
-            self.drop("it reads too slowly")
+        if self._out.is_over(self._held_bytes):
+            self.end(TOO_SLOW)

@@ -1,6 +1,5 @@
 """Where streams branch off from the REST API: a WSGI application in front of another."""
 
-import socket
 from collections.abc import Callable, Iterable, Mapping
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
@@ -10,23 +9,38 @@ from websockets.datastructures import Headers
 from websockets.http11 import Request
 from websockets.server import ServerProtocol
 
-from relay.clients import client_of
+from relay.clients import Clients
+from relay.common_headers import always, request_id_of
+from relay.problems import code_of, problem
+from relay.streams.door import METHODS, EventDoor, Refusal
 from relay.streams.hub import Kind
 from relay.streams.server import StreamServer
+from relay.streams.sse import EVENT_STREAM
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
 
 PREFIX = "/api/v1/streams"
 
+_TAKE_SOCKET = "relay.take_socket"
+"""Where in the WSGI environment the server leaves what takes a connection's socket away from it, for good."""
+
 _BUSY = HTTPStatus.SERVICE_UNAVAILABLE
+_FULL = "no further stream can be opened"
+_ANY = ("Access-Control-Allow-Origin", "*")
+_PREFLIGHT = (
+    _ANY,
+    ("Access-Control-Allow-Methods", METHODS),
+    ("Access-Control-Allow-Headers", "Last-Event-ID, Cache-Control"),
+    ("Access-Control-Max-Age", "86400"),
+)
 
 
 class Gate:
-    """Takes WebSocket handshakes out of what a WSGI server hands in; everything else goes to the application.
+    """Takes requests for streams out of what a WSGI server hands in; all else goes to the application.
 
-    The server's socket is taken away from it (``gunicorn.socket`` is detached), so a stream occupies no thread of
-    its. A request for a stream that is none is answered here.
+    These are WebSocket handshakes, and GETs of Server-Sent Events. The server's socket is taken away from it, so a
+    stream occupies no thread of its. A request for a stream that is none is answered here.
     """
 
     def __init__(
@@ -36,35 +50,69 @@ class Gate:
         kinds: Iterable[Kind],
         stop: Callable[[], None],
         *,
-        client_header: str = "",
+        clients: Clients | None = None,
+        events: EventDoor | None = None,
     ) -> None:
         """Serve streams of some kinds; ``stop`` ends what was started for them and the server.
 
-        ``client_header`` is the header in which a reverse proxy names the client, empty for none.
+        ``events`` knows requests for Server-Sent Events, None where there are none.
+        ``clients`` names those who connect.
         """
-        self._client_variable = f"HTTP_{client_header.upper().replace('-', '_')}" if client_header else ""
+        self._clients = clients or Clients()
         self._app = app
         self._server = server
+        self._events = events
         self._kinds: Mapping[str, Kind] = {f"{PREFIX}/{kind}": kind for kind in kinds}
         self.stop = stop
 
     def __call__(self, environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
         """Answer a request, or take its connection."""
-        kind = self._kinds.get(environ.get("PATH_INFO", "").rstrip("/"))
+        path = environ.get("PATH_INFO", "")
+        if self._events is not None and self._events.is_for(path):
+            try:
+                return self._open_events(self._events, path, environ, start_response)
+            except Refusal as refusal:
+                more = list(refusal.headers)
+                return _refuse(environ, start_response, refusal.status, refusal.message, more, refusal.code)
+        kind = self._kinds.get(path.rstrip("/"))
         if kind is None or self._server is None:
             return self._app(environ, start_response)
-        taken = environ.get("gunicorn.socket")
         response = ServerProtocol().accept(_request(environ))
         if response.status_code != HTTPStatus.SWITCHING_PROTOCOLS:
             status = HTTPStatus(response.status_code)
             upgrade = [("Upgrade", "websocket")] if status is HTTPStatus.UPGRADE_REQUIRED else []
-            return _refuse(start_response, status, "this URL takes WebSocket connections only", upgrade)
-        client = client_of(str(environ.get(self._client_variable, "")), str(environ.get("REMOTE_ADDR", "")))
-        if not isinstance(taken, socket.socket) or not self._server.admit(client):
-            return _refuse(start_response, _BUSY, "no further stream can be opened", [("Retry-After", "5")])
-        self._server.take(socket.socket(fileno=taken.detach()), kind, response.serialize(), client)
-        # To gunicorn this says that there is nothing to answer.
-        raise StopIteration
+            return _refuse(environ, start_response, status, "this URL takes WebSocket connections only", upgrade)
+        client, take_socket = self._clients.of(environ), environ.get(_TAKE_SOCKET)
+        if take_socket is None or not self._server.admit(client):
+            return _refuse(environ, start_response, _BUSY, _FULL, [("Retry-After", "5")], "too_many_streams")
+        self._server.take(take_socket(), kind, response.serialize(), client)
+        # The server has nothing to answer any more.
+        return ()
+
+    def _open_events(
+        self, door: EventDoor, path: str, environ: "WSGIEnvironment", start_response: "StartResponse"
+    ) -> Iterable[bytes]:
+        """Answer a request for Server-Sent Events, or take its connection; raises Refusal."""
+        method = environ["REQUEST_METHOD"]
+        if method == "OPTIONS":
+            more = [("Cache-Control", "no-store"), *always(request_id_of(environ))]
+            start_response("204 No Content", [("Allow", METHODS), *_PREFLIGHT, *more])
+            return []
+        if method not in ("GET", "HEAD"):
+            allow = ("Allow", METHODS)
+            raise Refusal(
+                HTTPStatus.METHOD_NOT_ALLOWED, "method_not_allowed", f"there is {METHODS} here", (allow,)
+            )
+        last_event_id = str(environ.get("HTTP_LAST_EVENT_ID", ""))
+        request = door.read(path, str(environ.get("QUERY_STRING", "")), last_event_id, request_id_of(environ))
+        if method == "HEAD":
+            start_response("200 OK", [*EVENT_STREAM, *always(request_id_of(environ))])
+            return []
+        client, take_socket = self._clients.of(environ), environ.get(_TAKE_SOCKET)
+        if take_socket is None or not door.server.admit(client):
+            raise Refusal(_BUSY, "too_many_streams", _FULL, (("Retry-After", "5"),))
+        door.server.take_events(take_socket(), request, client)
+        return ()
 
 
 def _request(environ: "WSGIEnvironment") -> Request:
@@ -86,9 +134,23 @@ _REQUEST_FIELDS = frozenset(Request.__dataclass_fields__)
 
 
 def _refuse(
-    start_response: "StartResponse", status: HTTPStatus, message: str, more: list[tuple[str, str]]
+    environ: "WSGIEnvironment",
+    start_response: "StartResponse",
+    status: HTTPStatus,
+    message: str,
+    more: list[tuple[str, str]],
+    code: str | None = None,
 ) -> Iterable[bytes]:
-    body = orjson.dumps({"message": message})
-    headers = [("Content-Type", "application/json"), ("Content-Length", str(len(body))), *more]
+    """Answer in the form of the REST API's errors."""
+    identifier, path = request_id_of(environ), environ.get("PATH_INFO", "")
+    body = orjson.dumps(problem(status, code or code_of(status), message, identifier, path=path))
+    headers = [
+        ("Content-Type", "application/json"),
+        ("Content-Length", str(len(body))),
+        ("Cache-Control", "no-store"),
+        _ANY,
+        *always(identifier),
+        *more,
+    ]
     start_response(f"{status.value} {status.phrase}", headers)
-    return [body]
+    return [] if environ["REQUEST_METHOD"] == "HEAD" else [body]

@@ -10,6 +10,9 @@ from relay.model import Event, EventType
 CONFIRMED_DEPTH = 5
 """As in the REST API: an event is confirmed if so many blocks follow the block that holds it."""
 
+WITHDRAWN = "withdrawn"
+"""The status of an event whose block was replaced by one without it."""
+
 Payload = dict[str, Any]
 
 

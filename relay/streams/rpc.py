@@ -16,6 +16,9 @@ PARSE_ERROR, INVALID_REQUEST, METHOD_NOT_FOUND, INVALID_PARAMS, INTERNAL_ERROR =
 UNAVAILABLE = -32000
 """What is asked for cannot be had at the moment, or not as often."""
 
+NOT_RESUMABLE = -32001
+"""What happened since a cursor cannot be told; it will not be possible later either."""
+
 MOST_IN_A_BATCH = 50
 
 Params = Mapping[str, Any]
@@ -26,10 +29,12 @@ Method = Callable[[Params], Awaitable[Any]]
 class RpcError(Exception):
     """A call that cannot be fulfilled: becomes the error object of its answer."""
 
-    def __init__(self, code: int, message: str) -> None:
+    def __init__(self, code: int, message: str, data: Mapping[str, object] | None = None) -> None:
+        """Say what is wrong; ``data`` is what a program can tell it by."""
         super().__init__(message)
         self.code = code
         self.message = message
+        self.data = data
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,15 +65,22 @@ async def answer(text: str | bytes, methods: Mapping[str, Method]) -> bytes | No
     return b"[" + b",".join(answers) + b"]" if answers else None
 
 
-def notification(subscription: str, event: bytes) -> bytes:
-    """Return the text that tells a subscriber of an event, which is JSON already."""
-    return (
-        b'{"jsonrpc":"2.0","method":"subscription_'
-        + subscription.encode("ascii")
-        + b'","params":{"event":'
-        + event
-        + b"}}"
-    )
+def notification(subscription: str, event: bytes | None, cursor: str | None = None) -> bytes:
+    """Return the text that tells a subscriber of an event, which is JSON already, and where it stands then.
+
+    Either may be left out. The real client refuses a notification with more members than ``event``.
+    """
+    members = [] if event is None else [b'"event":' + event]
+    if cursor is not None:
+        members.append(b'"cursor":"' + cursor.encode("ascii") + b'"')
+    head = b'{"jsonrpc":"2.0","method":"subscription_' + subscription.encode("ascii")
+    return head + b'","params":{' + b",".join(members) + b"}}"
+
+
+def last_word(code: str, message: str, cursors: Mapping[str, str]) -> bytes:
+    """Return the text that says why a connection ends, with the cursors that its subscriptions have come to."""
+    params = {"code": code, "message": message, "cursors": cursors}
+    return orjson.dumps({"jsonrpc": "2.0", "method": "end", "params": params})
 
 
 async def _answer_one(data: object, methods: Mapping[str, Method]) -> bytes | None:
@@ -115,4 +127,7 @@ async def _carry_out(call: Call, methods: Mapping[str, Method]) -> Any:
 
 
 def _error(number: object, error: RpcError) -> bytes:
-    return orjson.dumps({"jsonrpc": "2.0", "error": {"code": error.code, "message": error.message}, "id": number})
+    found: dict[str, object] = {"code": error.code, "message": error.message}
+    if error.data is not None:
+        found["data"] = error.data
+    return orjson.dumps({"jsonrpc": "2.0", "error": found, "id": number})

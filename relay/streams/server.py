@@ -6,18 +6,24 @@ import resource
 import socket
 import threading
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 
+from relay import telemetry
 from relay.streams.connection import READ_BYTES, Connection
-from relay.streams.hub import Hub, Kind, News
+from relay.streams.history import History
+from relay.streams.hub import Batch, End, Hub, Kind, News
+from relay.streams.outflow import Outflow
+from relay.streams.resuming import Resumer
 from relay.streams.session import Missed, Session
+from relay.streams.sse import EventRequest, EventStream
 
 logger = logging.getLogger(__name__)
 
 _FAREWELL_SECONDS = 2.0
+_TOO_MUCH_OF_ALL = End("slow_reader", "too much waits for all slow readers together: go on from your cursor")
 _OTHER_FILES = 200
 """File descriptors that a process needs beside its streams."""
 
@@ -27,7 +33,8 @@ class Limits:
     """What streams may cost: connections at once, of all and of one client (0: any), and bytes that wait.
 
     ``max_buffered_bytes`` of notifications wait for a slow reader, ``max_buffered_bytes_of_all`` for all.
-    ``ping_seconds`` lie between pings; a connection that has not answered by the next is ended.
+    Who is cut off has ``last_word_seconds`` to read why. ``ping_seconds`` lie between pings; a connection that has
+    not answered by the next is ended.
     """
 
     max_connections: int = 20_000
@@ -35,11 +42,16 @@ class Limits:
     max_buffered_bytes: int = 262_144
     max_buffered_bytes_of_all: int = 256 * 2**20
     ping_seconds: float = 30.0
+    last_word_seconds: float = 5.0
 
     @property
     def max_subscriptions(self) -> int:
         """So many subscriptions there may be: five for each connection, which needs one."""
         return 5 * self.max_connections
+
+
+Carrier = Connection | EventStream
+"""What carries a stream over a socket."""
 
 
 class StreamServer:
@@ -54,7 +66,8 @@ class StreamServer:
         self._number_admitted = 0
         self._lock = threading.Lock()
         self._missed: Missed | None = None
-        self._connections: set[Connection] = set()
+        self._resumer: Resumer | None = None
+        self._connections: set[Carrier] = set()
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._run, name="streams", daemon=True)
         self._is_stopping = False
@@ -72,6 +85,10 @@ class StreamServer:
     def serve_missed(self, missed: Missed) -> None:
         """Let streams of messages ask for what was missed; to be said before the start."""
         self._missed = missed
+
+    def serve_history(self, history: History) -> None:
+        """Let streams of events go on from cursors; to be said before the start."""
+        self._resumer = Resumer(history, self.hub)
 
     def start(self) -> None:
         """Begin, with as many file descriptors as the system grants."""
@@ -103,11 +120,38 @@ class StreamServer:
 
         May be called from any thread.
         """
-        asyncio.run_coroutine_threadsafe(self._begin(sock, kind, handshake, client), self._loop)
+
+        def make() -> Carrier:
+            connection = Connection(handshake, self._outflow(), self._buffer, partial(self._forget, client))
+            connection.carry(Session(kind, self.hub, connection, self._missed, self._resumer))
+            return connection
+
+        asyncio.run_coroutine_threadsafe(self._begin(sock, make, client), self._loop)
+
+    def take_events(self, sock: socket.socket, request: EventRequest, client: str) -> None:
+        """Answer a request with Server-Sent Events, over the connection of a client who was admitted.
+
+        May be called from any thread, of a server that has a history.
+        """
+        resumer = self._resumer
+        assert resumer is not None
+
+        def make() -> Carrier:
+            return EventStream(request, self._outflow(), self.hub, resumer, partial(self._forget, client))
+
+        # Who is gone without a word answers no pings, for there are none: then the system notices.
+        with suppress(OSError, AttributeError):
+            patience = int(self._limits.ping_seconds * 2_000)
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, patience)
+        asyncio.run_coroutine_threadsafe(self._begin(sock, make, client), self._loop)
 
     def publish(self, news: Iterable[News]) -> None:
         """Tell followers what happened, in this order. May be called from any thread."""
         self._loop.call_soon_threadsafe(self.hub.publish, list(news))
+
+    def advance(self, batch: Batch) -> None:
+        """Tell followers of events what happened up to a commit. May be called from any thread."""
+        self._loop.call_soon_threadsafe(self.hub.advance, batch)
 
     def stop(self) -> None:
         """Tell everybody that the server stops, and end; returns within some seconds."""
@@ -128,11 +172,13 @@ class StreamServer:
         with suppress(asyncio.CancelledError):
             self._loop.run_until_complete(check)
 
-    async def _begin(self, sock: socket.socket, kind: Kind, handshake: bytes, client: str) -> None:
-        limit = self._limits.max_buffered_bytes
-        connection = Connection(handshake, limit, self._buffer, partial(self._forget, client))
-        connection.carry(Session(kind, self.hub, connection, self._missed))
+    def _outflow(self) -> Outflow:
+        return Outflow(self._limits.max_buffered_bytes, self._limits.last_word_seconds)
+
+    async def _begin(self, sock: socket.socket, make: Callable[[], Carrier], client: str) -> None:
+        connection = make()
         self._connections.add(connection)
+        telemetry.stream_connections.inc()
         try:
             sock.setblocking(False)
             await self._loop.connect_accepted_socket(lambda: connection, sock)
@@ -141,10 +187,11 @@ class StreamServer:
             self._forget(client, connection)
             sock.close()
 
-    def _forget(self, client: str, connection: Connection) -> None:
+    def _forget(self, client: str, connection: Carrier) -> None:
         if connection not in self._connections:
             return
         self._connections.discard(connection)
+        telemetry.stream_connections.dec()
         with self._lock:
             self._number_admitted -= 1
             self._admitted[client] -= 1
@@ -170,10 +217,12 @@ class StreamServer:
         for connection in sorted(waiting, key=waiting.__getitem__, reverse=True):
             if excess <= 0:
                 return
-            connection.drop("too much waits for all slow readers together")
+            connection.end(_TOO_MUCH_OF_ALL)
             excess -= waiting[connection]
 
     async def _end(self) -> None:
+        if self._resumer is not None:
+            self._resumer.stop()
         for connection in list(self._connections):
             connection.go_away()
         deadline = self._loop.time() + _FAREWELL_SECONDS

@@ -4,8 +4,22 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, Protocol
 
 from relay.addresses import Address, MalformedAddress, parse_address
-from relay.streams.hub import Hub, Kind, Receipt, Sink, Subscription
-from relay.streams.rpc import INVALID_PARAMS, UNAVAILABLE, Method, Params, RpcError, answer
+from relay.store.errors import StoreError
+from relay.store.feed_log import Reached
+from relay.streams.cursor import MalformedCursor, read_cursor
+from relay.streams.history import NotResumable
+from relay.streams.hub import End, Hub, Kind, Receipt, Sink, Subscription
+from relay.streams.resuming import Behind, Resumer
+from relay.streams.rpc import (
+    INVALID_PARAMS,
+    NOT_RESUMABLE,
+    UNAVAILABLE,
+    Method,
+    Params,
+    RpcError,
+    answer,
+    last_word,
+)
 
 MOST_SUBSCRIPTIONS = 100
 """So many subscriptions a connection may hold."""
@@ -28,13 +42,25 @@ class Outlet(Sink, Protocol):
 
 
 class Session:
-    """A connection's subscriptions and the methods it can call; ``missed`` is needed for messages only."""
+    """A connection's subscriptions and the methods it can call.
 
-    def __init__(self, kind: Kind, hub: Hub, outlet: Outlet, missed: Missed | None = None) -> None:
+    ``missed`` is needed for messages only, and ``resumer`` for events with cursors.
+    """
+
+    def __init__(
+        self,
+        kind: Kind,
+        hub: Hub,
+        outlet: Outlet,
+        missed: Missed | None = None,
+        resumer: Resumer | None = None,
+    ) -> None:
         self._kind = kind
         self._hub = hub
         self._outlet = outlet
         self._missed = missed
+        self._resumer = resumer
+        self._is_closed = False
         self._subscriptions: dict[str, Subscription] = {}
         self._receipt: Receipt | None = None
         self._has_subscribed = False
@@ -50,9 +76,16 @@ class Session:
 
     def close(self) -> None:
         """End all subscriptions."""
+        self._is_closed = True
         for subscription in self._subscriptions.values():
             self._hub.unsubscribe(subscription)
         self._subscriptions.clear()
+
+    def last_word(self, why: End, *, is_all_sent: bool) -> bytes:
+        """Return what is said of the end of the connection: why, and where subscriptions stand if all was sent."""
+        told = self._subscriptions if is_all_sent else {}
+        cursors = {name: found.told for name, found in told.items() if found.told is not None}
+        return last_word(why.code, why.message, cursors)
 
     def _methods(self) -> Mapping[str, Method]:
         if self._kind is Kind.EVENTS:
@@ -60,10 +93,22 @@ class Session:
         return {"listen": self._listen, "unsubscribe": self._unsubscribe, "getMissedMessages": self._get_missed}
 
     async def _subscribe(self, params: Params) -> str:
-        return self._follow(_user_of(params, "event"))
+        """Follow a user; with a ``cursor``, which may be null, each notification carries one as well."""
+        user, wants_undone = _user_of(params, "event"), params.get("withdrawals", False)
+        if not isinstance(wants_undone, bool):
+            raise RpcError(INVALID_PARAMS, "withdrawals: true or false")
+        if "cursor" not in params:
+            return self._follow(user, wants_undone=wants_undone).id
+        if self._resumer is None:
+            raise RpcError(UNAVAILABLE, "there are no cursors here")
+        reached = None if params["cursor"] is None else await _reached(self._resumer, params["cursor"])
+        subscription = self._follow(user, wants_undone=wants_undone, wants_cursors=True, is_live=False)
+        subscription.told = params["cursor"]
+        self._resumer.follow(subscription, reached)
+        return subscription.id
 
     async def _listen(self, params: Params) -> str:
-        return self._follow(_user_of(params, "type"))
+        return self._follow(_user_of(params, "type")).id
 
     async def _get_missed(self, params: Params) -> Sequence[Any]:
         user = _user_of(params, "type")
@@ -85,7 +130,11 @@ class Session:
             self._hub.unsubscribe(self._subscriptions.pop(name))
         return bool(found)
 
-    def _follow(self, user: Address) -> str:
+    def _follow(
+        self, user: Address, *, is_live: bool = True, wants_cursors: bool = False, wants_undone: bool = False
+    ) -> Subscription:
+        if self._is_closed:
+            raise RpcError(UNAVAILABLE, "the connection has ended")
         if len(self._subscriptions) >= MOST_SUBSCRIPTIONS:
             raise RpcError(UNAVAILABLE, f"a connection can hold {MOST_SUBSCRIPTIONS} subscriptions")
         if self._hub.is_full:
@@ -93,10 +142,32 @@ class Session:
         # The real client gets ready for notifications only after it has looked at the answer: one that comes
         # before or right behind the answer would be lost.
         self._outlet.hold()
-        subscription = self._hub.subscribe((self._kind, user), self._outlet)
+        subscription = self._hub.subscribe(
+            (self._kind, user),
+            self._outlet,
+            is_live=is_live,
+            wants_cursors=wants_cursors,
+            wants_undone=wants_undone,
+        )
         self._subscriptions[subscription.id] = subscription
         self._has_subscribed = True
-        return subscription.id
+        return subscription
+
+
+async def _reached(resumer: Resumer, text: object) -> Reached:
+    """Return the place of a cursor from which can be gone on; raises RpcError."""
+    try:
+        reached = read_cursor(text)
+        await resumer.require(reached)
+    except MalformedCursor as error:
+        raise RpcError(INVALID_PARAMS, f"cursor: {error}") from error
+    except NotResumable as error:
+        raise RpcError(NOT_RESUMABLE, error.why.message, {"code": error.why.code}) from error
+    except Behind as error:
+        raise RpcError(UNAVAILABLE, "the relay has not come as far as the cursor yet: try again") from error
+    except StoreError as error:
+        raise RpcError(UNAVAILABLE, "the database cannot be read at the moment: try again") from error
+    return reached
 
 
 def _user_of(params: Params, selector: str) -> Address:

@@ -4,26 +4,32 @@ from collections.abc import Sequence
 from typing import Any
 
 from marshmallow import fields
-from werkzeug.exceptions import NotFound
 
 from relay.addresses import Address, to_checksum
 from relay.api.contract import speaks
 from relay.api.contract_schemas import (
     AnyEventSchema,
     DelegationFeeSchema,
-    ExchangeEventQuestionSchema,
     ExchangeEventSchema,
-    TokenEventQuestionSchema,
     TokenEventSchema,
     TransactionNameSchema,
 )
+from relay.api.event_questions import (
+    EVENT_TYPES,
+    ContractType,
+    EventQuestion,
+    ExchangeEventQuestionSchema,
+    TokenEventQuestionSchema,
+    UserEventQuestionSchema,
+)
+from relay.api.faults import ExchangeUnknown, TokenUnknown
 from relay.api.fields import AddressField, Amount
 from relay.api.resources.base import ApiResource
-from relay.api.resources.events import EventLister, status_of
-from relay.api.schemas import EVENT_TYPES, ContractType, EventQuestion, UserEventQuestionSchema
+from relay.api.resources.event_lists import EventLister
+from relay.api.resources.events import network_filter
 from relay.api.services import ContractEvents
-from relay.contracts import ContractKind, ExchangeEvent, ExchangeEventType, TokenEvent
-from relay.store.contract_reading import TOKEN_KINDS, ContractFilter, UnknownContract, UserEvent
+from relay.contracts import ContractKind
+from relay.store.contract_reading import TOKEN_KINDS, ContractFilter, UnknownContract
 
 _EXCHANGES = (ContractKind.EXCHANGE,)
 _KINDS = {
@@ -39,46 +45,38 @@ class _ContractResource(ApiResource):
         assert self.services.contracts is not None, "without it there is no such route"
         return self.services.contracts
 
-    def list_events(
+
+class _ContractEventLister(_ContractResource, EventLister):
+    def list_of(
         self,
         question: EventQuestion,
         kinds: Sequence[ContractKind],
         contract: Address | None = None,
         user: Address | None = None,
     ) -> list[dict[str, Any]]:
-        """Return what is answered for the events asked for, in the order of the chain; raises StoreError."""
-        self.note_block()
-        block = self.services.networks.block
-        head = 0 if block is None else block.number
-        types = None if question.type is None else (question.type,)
-        wanted = ContractFilter(kinds, contract, user, types, question.from_block)
-        # First what waits: what comes into a block in between is then found there.
-        waiting = self.services.expected_contract_events
-        expected = [] if waiting is None else waiting.events(wanted)
+        """Return a page of the events of contracts; raises NotFound, and what `list_events` raises."""
         try:
-            found = self.contracts.events(wanted)
+            return self.list_events(question, None, _filter(question, kinds, contract, user), user)
         except UnknownContract as error:
             raise _unknown(error, kinds) from error
-        mined = {event.origin.transaction_hash for event in found}
-        sent = [event for event in expected if event.origin.transaction_hash not in mined]
-        return [_event(event, head, user) for event in found] + [_event(event, None, user) for event in sent]
 
 
-class UserEvents(_ContractResource, EventLister):
+class UserEvents(EventLister):
     """The events of a user in all networks, exchanges and tokens."""
 
     @speaks(AnyEventSchema(many=True), query=UserEventQuestionSchema())
     def get(self, question: EventQuestion, user: Address) -> list[dict[str, Any]]:
         """List events in which a user takes part."""
         asked = list(ContractType) if question.contract_type is None else [question.contract_type]
-        emitting = [kind for kind in asked if question.type is None or question.type in EVENT_TYPES[kind]]
-        kinds = [_KINDS[kind] for kind in emitting if kind in _KINDS]
-        others = self.list_events(question, kinds, user=user) if kinds and self.services.contracts else []
-        if ContractType.CURRENCY_NETWORK not in emitting:
-            self.note_block()
-            return others
-        of_networks = self.list_network_events(question, user=user)
-        return sorted((*of_networks, *others), key=_place) if others else of_networks
+        wanted = question.types
+        emitting = [kind for kind in asked if wanted is None or not EVENT_TYPES[kind].isdisjoint(wanted)]
+        kinds = [_KINDS[kind] for kind in emitting if kind in _KINDS] if self.services.contracts else []
+        return self.list_events(
+            question,
+            network_filter(question, user=user) if ContractType.CURRENCY_NETWORK in emitting else None,
+            _filter(question, kinds, user=user) if kinds else None,
+            user,
+        )
 
 
 class Tokens(_ContractResource):
@@ -90,22 +88,22 @@ class Tokens(_ContractResource):
         return self.contracts.addresses(TOKEN_KINDS)
 
 
-class TokenEvents(_ContractResource):
+class TokenEvents(_ContractEventLister):
     """The events of a token."""
 
     @speaks(TokenEventSchema(many=True), query=TokenEventQuestionSchema())
     def get(self, question: EventQuestion, token: Address) -> list[dict[str, Any]]:
         """List events of a token."""
-        return self.list_events(question, TOKEN_KINDS, token)
+        return self.list_of(question, TOKEN_KINDS, token)
 
 
-class TokenUserEvents(_ContractResource):
+class TokenUserEvents(_ContractEventLister):
     """The events of a token in which a user takes part."""
 
     @speaks(TokenEventSchema(many=True), query=TokenEventQuestionSchema())
     def get(self, question: EventQuestion, token: Address, user: Address) -> list[dict[str, Any]]:
         """List events of a token in which a user takes part."""
-        return self.list_events(question, TOKEN_KINDS, token, user)
+        return self.list_of(question, TOKEN_KINDS, token, user)
 
 
 class TokenBalance(_ContractResource):
@@ -122,31 +120,31 @@ class TokenBalance(_ContractResource):
         return self.services.token_balance(token, user)
 
 
-class ExchangeEvents(_ContractResource):
+class ExchangeEvents(_ContractEventLister):
     """The events of an exchange."""
 
     @speaks(ExchangeEventSchema(many=True), query=ExchangeEventQuestionSchema())
     def get(self, question: EventQuestion, exchange: Address) -> list[dict[str, Any]]:
         """List events of an exchange."""
-        return self.list_events(question, _EXCHANGES, exchange)
+        return self.list_of(question, _EXCHANGES, exchange)
 
 
-class ExchangeUserEvents(_ContractResource):
+class ExchangeUserEvents(_ContractEventLister):
     """The events of an exchange in which a user takes part."""
 
     @speaks(ExchangeEventSchema(many=True), query=ExchangeEventQuestionSchema())
     def get(self, question: EventQuestion, exchange: Address, user: Address) -> list[dict[str, Any]]:
         """List events of an exchange in which a user is maker or taker."""
-        return self.list_events(question, _EXCHANGES, exchange, user)
+        return self.list_of(question, _EXCHANGES, exchange, user)
 
 
-class AllExchangesUserEvents(_ContractResource):
+class AllExchangesUserEvents(_ContractEventLister):
     """The events of all exchanges in which a user takes part."""
 
     @speaks(ExchangeEventSchema(many=True), query=ExchangeEventQuestionSchema())
     def get(self, question: EventQuestion, user: Address) -> list[dict[str, Any]]:
         """List events of all exchanges in which a user is maker or taker."""
-        return self.list_events(question, _EXCHANGES, user=user)
+        return self.list_of(question, _EXCHANGES, user=user)
 
 
 class DelegationFees(_ContractResource):
@@ -167,54 +165,17 @@ class DelegationFees(_ContractResource):
         ]
 
 
-def _unknown(error: UnknownContract, kinds: Sequence[ContractKind]) -> NotFound:
-    name = "exchange" if ContractKind.EXCHANGE in kinds else "token"
-    return NotFound(f"no {name} {to_checksum(error.args[0])} is served here")
+def _unknown(error: UnknownContract, kinds: Sequence[ContractKind]) -> ExchangeUnknown | TokenUnknown:
+    address = to_checksum(error.args[0])
+    if ContractKind.EXCHANGE in kinds:
+        return ExchangeUnknown(f"no exchange {address} is served here")
+    return TokenUnknown(f"no token {address} is served here")
 
 
-def _place(event: dict[str, Any]) -> tuple[bool, int, int]:
-    # What waits comes last, in its own order.
-    is_sent = event["status"] == "sent"
-    return is_sent, 0 if is_sent else event["block_number"], 0 if is_sent else event["log_index"]
-
-
-def _event(event: UserEvent, head: int | None, user: Address | None) -> dict[str, Any]:
-    """Return an event as it is answered; without ``head`` one that is in no block yet."""
-    origin = event.origin
-    answer: dict[str, Any] = {
-        "block_number": origin.block_number,
-        "block_hash": origin.block_hash,
-        "timestamp": origin.timestamp,
-        "type": event.type.value,
-        "status": status_of(origin.block_number, head),
-        "transaction_hash": origin.transaction_hash,
-        "log_index": origin.log_index,
-    }
-    match event:
-        case TokenEvent():
-            sender, receiver = event.sender, event.receiver
-            answer |= {"token_address": origin.contract, "amount": event.value}
-        case ExchangeEvent():
-            sender, receiver = event.maker, event.taker or event.maker
-            answer |= _exchanged(event)
-    answer |= {"sender": sender, "receiver": receiver}
-    if user is not None:
-        is_sender = sender == user
-        answer |= {
-            "user": user,
-            "counter_party": receiver if is_sender else sender,
-            "direction": "sent" if is_sender else "received",
-        }
-    return answer
-
-
-def _exchanged(event: ExchangeEvent) -> dict[str, Any]:
-    done = "filled" if event.type is ExchangeEventType.LOG_FILL else "cancelled"
-    return {
-        "exchange_address": event.origin.contract,
-        "maker_token_address": event.maker_token,
-        "taker_token_address": event.taker_token,
-        "order_hash": event.order_hash,
-        f"{done}_maker_amount": event.maker_amount,
-        f"{done}_taker_amount": event.taker_amount,
-    }
+def _filter(
+    question: EventQuestion,
+    kinds: Sequence[ContractKind],
+    contract: Address | None = None,
+    user: Address | None = None,
+) -> ContractFilter:
+    return ContractFilter(kinds, contract, user, question.types, question.from_block, to_block=question.to_block)

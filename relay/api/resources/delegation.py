@@ -3,10 +3,11 @@
 from typing import Any
 
 from marshmallow import fields
-from werkzeug.exceptions import NotFound
 
+from relay import telemetry
 from relay.addresses import Address
 from relay.api.contract import speaks
+from relay.api.counting import counting
 from relay.api.delegation_schemas import (
     DeploymentSchema,
     FateSchema,
@@ -15,6 +16,7 @@ from relay.api.delegation_schemas import (
     MetaTransactionBodySchema,
     RecipientSchema,
 )
+from relay.api.faults import IdentityUnknown
 from relay.api.fields import AddressField, HexField
 from relay.api.resources.base import ApiResource
 from relay.chain.identity import MetaTransaction
@@ -40,6 +42,7 @@ class IdentityList(ApiResource):
     def post(self, wanted: dict[str, Any]) -> dict[str, Any]:
         """Deploy an identity for whoever signed for it."""
         assert self.services.identities is not None, "without it there is no such route"
+        self.services.orders.require_delegate()
         info = self.services.identities.deploy(
             wanted["factory_address"], wanted["implementation_address"], wanted["signature"]
         )
@@ -56,7 +59,7 @@ class IdentityDetails(ApiResource):
         try:
             return _identity(self.services.identities.info(identity))
         except UnknownIdentity as error:
-            raise NotFound("Identity Contract not found or invalid") from error
+            raise IdentityUnknown("Identity Contract not found or invalid") from error
 
 
 class MetaTransactionFees(ApiResource):
@@ -81,9 +84,12 @@ class RelayMetaTransaction(ApiResource):
     """Meta-transactions on their way."""
 
     @speaks(HexField(), body=MetaTransactionBodySchema())
+    @counting(telemetry.meta_transactions)
     def post(self, meta: MetaTransaction) -> bytes:
         """Have a meta-transaction executed and return the hash of the transaction that carries it."""
         assert self.services.meta_transactions is not None, "without it there is no such route"
+        self.services.orders.require_delegate()
+        self.services.orders.require_welcome(meta.identity)
         return self.services.meta_transactions.relay(meta)
 
 
@@ -110,10 +116,12 @@ class TransactionStatus(ApiResource):
 class RequestEther(ApiResource):
     """Gifts of ether."""
 
-    @speaks(HexField(), body=RecipientSchema())
+    @speaks(HexField(allow_none=True), body=RecipientSchema())
     def post(self, wanted: dict[str, Any]) -> bytes | None:
         """Give ether and return the hash of the transaction, null if the address has enough."""
         assert self.services.faucet is not None, "without it there is no such route"
+        self.services.orders.require_delegate()
+        self.services.orders.require_welcome(wanted["address"])
         return self.services.faucet.give(wanted["address"])
 
 

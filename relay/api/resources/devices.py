@@ -1,16 +1,11 @@
 """The devices to which push notifications for a user go."""
 
 from marshmallow import fields
-from werkzeug.exceptions import (
-    Forbidden,
-    NotFound,
-    ServiceUnavailable,
-    TooManyRequests,
-    UnprocessableEntity,
-)
+from werkzeug.exceptions import ServiceUnavailable, TooManyRequests
 
 from relay.addresses import Address
 from relay.api.contract import speaks
+from relay.api.faults import DeviceUnknown, NoToken, SignatureRequired
 from relay.api.place import client_of_request, proof_of_headers
 from relay.api.resources.base import ApiResource
 from relay.push.sending import NotSent
@@ -25,15 +20,15 @@ class Device(ApiResource):
     @speaks(fields.String())
     def put(self, user: Address, token: str) -> str:
         """Send what concerns the user to the device from now on."""
-        client = client_of_request(self.services.client_header)
+        client = client_of_request(self.services.clients)
         try:
             self._devices.add(user, token, client, proof_of_headers(user))
         except InvalidToken as error:
-            raise UnprocessableEntity(str(error)) from error
+            raise NoToken(str(error)) from error
         except TooManyTokens as error:
             raise TooManyRequests(str(error), retry_after=_RETRY_SECONDS) from error
         except NotTheUser as error:
-            raise Forbidden(str(error)) from error
+            raise SignatureRequired(str(error)) from error
         except NotSent as error:
             raise ServiceUnavailable("whether the token is one cannot be found out at the moment") from error
         return "Ok"
@@ -41,15 +36,15 @@ class Device(ApiResource):
     @speaks(fields.String())
     def delete(self, user: Address, token: str) -> str:
         """Send nothing more to the device."""
-        client = client_of_request(self.services.client_header)
+        client = client_of_request(self.services.clients)
         try:
             self._devices.remove(user, token, client, proof_of_headers(user))
         except UnknownToken as error:
-            raise NotFound(str(error)) from error
+            raise DeviceUnknown(str(error)) from error
         except TooManyTokens as error:
             raise TooManyRequests(str(error), retry_after=_RETRY_SECONDS) from error
         except NotTheUser as error:
-            raise Forbidden(str(error)) from error
+            raise SignatureRequired(str(error)) from error
         return "Ok"
 
     @property

@@ -3,10 +3,11 @@
 from typing import Any
 
 from marshmallow import fields
-from werkzeug.exceptions import NotFound, ServiceUnavailable, TooManyRequests, UnprocessableEntity
+from werkzeug.exceptions import TooManyRequests
 
 from relay.addresses import Address
 from relay.api.contract import speaks
+from relay.api.faults import OrderNotAcceptable, OrderUnknown, StorageFull
 from relay.api.fields import AddressField
 from relay.api.order_schemas import (
     OrderBookSchema,
@@ -80,13 +81,13 @@ class OrderSubmission(_ExchangeResource):
     def post(self, order: Order) -> dict[str, Any]:
         """Take a signed order into the book; one that is there already stays as it is."""
         try:
-            return describe(self.book.submit(order, client=client_of_request(self.services.client_header)))
+            return describe(self.book.submit(order, client=client_of_request(self.services.clients)))
         except Unacceptable as error:
-            raise UnprocessableEntity(str(error)) from error
+            raise OrderNotAcceptable(str(error)) from error
         except TooMany as error:
             raise TooManyRequests(str(error), retry_after=_RETRY_SECONDS) from error
         except BookFull as error:
-            raise ServiceUnavailable(str(error), retry_after=_RETRY_SECONDS) from error
+            raise StorageFull(str(error), retry_after=_RETRY_SECONDS) from error
 
 
 class OrderDetails(_ExchangeResource):
@@ -98,5 +99,5 @@ class OrderDetails(_ExchangeResource):
         self.note_block()
         stored = self.book.order(order_hash)
         if stored is None:
-            raise NotFound("no order of this hash is known")
+            raise OrderUnknown("no order of this hash is known")
         return describe(stored)

@@ -4,14 +4,13 @@ from itertools import groupby
 from operator import attrgetter
 from typing import Any
 
-from werkzeug.exceptions import BadRequest, NotFound
-
 from graph.answers import Found, Reason, Result
 from graph.answers import NotFound as NoTransfer
 from graph.paths import cheapest_transfer
 from graph.transfer import MAX_AMOUNT, FeePayer, Transfer
 from relay.addresses import Address
 from relay.api.contract import speaks
+from relay.api.faults import PartOfNoTransfer, TransferUnknown
 from relay.api.history_schemas import (
     MediationFeesSchema,
     NetworkDebtsSchema,
@@ -97,7 +96,7 @@ class Transfers(ApiResource):
         if name.transaction_hash is not None:
             found = self.services.histories.transfers_of(name.transaction_hash)
             if not found:
-                raise NotFound(f"no transfer is known in a transaction 0x{name.transaction_hash.hex()}")
+                raise TransferUnknown(f"no transfer is known in a transaction 0x{name.transaction_hash.hex()}")
             return [_transfer(each) for each in found]
         assert name.block_hash is not None
         assert name.log_index is not None
@@ -105,9 +104,9 @@ class Transfers(ApiResource):
         try:
             transfer = self.services.histories.transfer_at(name.block_hash, name.log_index)
         except KeyError:
-            raise NotFound(f"no {event} is known") from None
+            raise TransferUnknown(f"no {event} is known") from None
         if transfer is None:
-            raise BadRequest(f"{event} is part of no transfer")
+            raise PartOfNoTransfer(f"{event} is part of no transfer")
         return [_transfer(transfer)]
 
 

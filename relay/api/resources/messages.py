@@ -3,10 +3,13 @@
 from typing import Any
 
 from marshmallow import ValidationError, fields, validate, validates_schema
-from werkzeug.exceptions import Forbidden, RequestEntityTooLarge, ServiceUnavailable, TooManyRequests
+from werkzeug.exceptions import RequestEntityTooLarge, TooManyRequests
 
+from relay import telemetry
 from relay.addresses import Address
 from relay.api.contract import RequestSchema, speaks
+from relay.api.counting import counting
+from relay.api.faults import SignatureRequired, StorageFull
 from relay.api.fields import AddressField, HexField, WholeNumber
 from relay.api.place import client_of_request
 from relay.api.resources.base import ApiResource
@@ -44,6 +47,7 @@ class Messages(ApiResource):
     """The mailbox of a user."""
 
     @speaks(fields.String(), body=MessageSchema())
+    @counting(telemetry.messages)
     def post(self, message: dict[str, Any], user: Address) -> str:
         """Keep a message until its receiver reads it, and deliver it if they listen."""
         messaging = self.services.messaging
@@ -51,7 +55,8 @@ class Messages(ApiResource):
         proof = None
         if "signature" in message:
             proof = Proof(message["sender"], message["timestamp"], message["signature"])
-        client = client_of_request(self.services.client_header)
+            self.services.orders.require_welcome(proof.signer)
+        client = client_of_request(self.services.clients)
         try:
             messaging.post(user, message["message"], message.get("type"), client=client, proof=proof)
         except TooLarge as error:
@@ -59,7 +64,7 @@ class Messages(ApiResource):
         except (TooMany, MailboxFull) as error:
             raise TooManyRequests(str(error), retry_after=_RETRY_SECONDS) from error
         except RelayFull as error:
-            raise ServiceUnavailable(str(error), retry_after=_RETRY_SECONDS) from error
+            raise StorageFull(str(error), retry_after=_RETRY_SECONDS) from error
         except NotProven as error:
-            raise Forbidden(str(error)) from error
+            raise SignatureRequired(str(error)) from error
         return "Ok"

@@ -20,6 +20,8 @@ INTEREST_RATE_DECIMALS = 2
 class NetworkList(ApiResource):
     """All served networks."""
 
+    depends_on_block_only = True
+
     @speaks(NetworkSchema(many=True))
     def get(self) -> list[dict[str, Any]]:
         """List the networks."""
@@ -35,6 +37,8 @@ class NetworkList(ApiResource):
 class NetworkDetails(ApiResource):
     """One network."""
 
+    depends_on_block_only = True
+
     @speaks(NetworkSchema())
     def get(self, network: Address) -> dict[str, Any]:
         """Describe a network."""
@@ -44,6 +48,8 @@ class NetworkDetails(ApiResource):
 
 class UserList(ApiResource):
     """The users of a network."""
+
+    depends_on_block_only = True
 
     @speaks(fields.List(AddressField()))
     def get(self, network: Address) -> list[Address]:
@@ -72,6 +78,8 @@ class UserDetails(ApiResource):
 
 class Contacts(ApiResource):
     """Whom a user trades with."""
+
+    depends_on_block_only = True
 
     @speaks(fields.List(AddressField()))
     def get(self, network: Address, user: Address) -> list[Address]:

@@ -7,7 +7,6 @@ from itertools import pairwise
 from typing import Any
 
 from flask import Response, after_this_request
-from werkzeug.exceptions import BadRequest
 
 from graph.alternatives import AlternativesFound, cheapest_alternatives
 from graph.answers import Found, Limits, NotFound, Reason, Result
@@ -17,6 +16,8 @@ from graph.transfer import FeePayer, Transfer
 from graph.trustline import Pair, Trustline
 from relay.addresses import Address, to_checksum
 from relay.api.contract import speaks
+from relay.api.counting import searched
+from relay.api.faults import NetworkFrozen
 from relay.api.fields import Amount
 from relay.api.reasons import describe
 from relay.api.resources.base import ApiResource, Reading
@@ -44,12 +45,12 @@ class _PathResource(ApiResource):
 
         Raises:
             UnknownNetwork: if the network is not served.
-            BadRequest: if it is frozen.
+            NetworkFrozen: if it is.
 
         """
         with self.reading(network) as reading:
             if reading.graph.is_frozen:
-                raise BadRequest(f"the currency network {to_checksum(network)} is frozen: nothing moves in it")
+                raise NetworkFrozen(f"the currency network {to_checksum(network)} is frozen: nothing moves in it")
             yield reading
 
 
@@ -60,7 +61,7 @@ class TransferPath(_PathResource):
     def post(self, question: TransferQuestion, network: Address) -> dict[str, Any]:
         """Find the cheapest path for a transfer, or the parts that it can be sent in, and alternatives."""
         with self.searching(network) as reading:
-            result = _search(reading, question)
+            result = searched("path_info", lambda: _search(reading, question))
             parts = _plan_all(reading, result.parts, question) if isinstance(result, PartsFound) else []
             others = _alternatives(reading, question)
             transfers = () if others is None else others.transfers
@@ -88,8 +89,10 @@ class CapacityPath(_PathResource):
         """Find the largest value that a user can send another, bearing the fees, and the path for it."""
         sender, receiver = question.sender, question.receiver
         with self.searching(network) as reading:
-            result = largest_transfer(
-                reading.graph, sender, receiver, reading.at, max_hops=question.max_hops, engine=reading.engine
+            graph, at, hops = reading.graph, reading.at, question.max_hops
+            result = searched(
+                "capacity",
+                lambda: largest_transfer(graph, sender, receiver, at, max_hops=hops, engine=reading.engine),
             )
         if isinstance(result, NotFound):
             return {"capacity": 0, "path": []} | describe(result)
@@ -107,7 +110,11 @@ class ClosingPath(_PathResource):
         limits = Limits(question.max_fees, question.max_hops)
         with self.searching(network) as reading:
             view = reading.graph.view(user, other, reading.at)
-            result = cheapest_closing(reading.graph, user, other, reading.at, limits=limits, engine=reading.engine)
+            graph, at = reading.graph, reading.at
+            result = searched(
+                "closing",
+                lambda: cheapest_closing(graph, user, other, at, limits=limits, engine=reading.engine),
+            )
         if isinstance(result, Found):
             cycle = result.transfer
             found = {"path": cycle.path, "fees": cycle.fees, "value": cycle.value, "fee_payer": cycle.fee_payer}
@@ -128,7 +135,7 @@ class SpendableTo(ApiResource):
         A bare number cannot say that more might be possible: then the header ``X-Trustlines-Proven`` is "false".
         """
         with self.reading(network) as reading:
-            result = _largest(reading, user, other, question.max_parts)
+            result = searched("spendable", lambda: _largest(reading, user, other, question.max_parts))
         if not _is_proven(result):
             after_this_request(_mark_unproven)
         return result.value if isinstance(result, PartsFound) else 0

@@ -6,10 +6,12 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from flask import Response, request
-from werkzeug.exceptions import NotAcceptable, UnprocessableEntity
+from werkzeug.exceptions import NotAcceptable
 
 from graph.trustline import Trustline
 from relay.addresses import Address, to_checksum
+from relay.api.answer import Answer
+from relay.api.faults import ValidationFailed
 from relay.api.resources.base import ApiResource
 from relay.drawing import Sketch, sketch
 
@@ -18,6 +20,9 @@ _COLUMNS = (
     *("Interest Rate AB", "Interest Rate BA", "Is Frozen"),
 )
 _ROWS_AT_ONCE = 1000
+
+_PICTURE_POLICY = "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'"
+"""Lines of an SVG have styles of their own, which a browser that shows it as a page would leave out."""
 
 _PICTURES = {"svg": "image/svg+xml", "png": "image/png"}
 """The media types of pictures by the name that the query ``format`` takes."""
@@ -31,9 +36,9 @@ class Dump(ApiResource):
 
         Balances contain the interest up to now; amounts are in the smallest unit, rates in 0.01 % a year.
         """
-        with self.reading(network) as reading:
+        with self.admitted(), self.reading(network) as reading:
             lines, at = list(reading.graph.trustlines()), reading.at
-        response = Response(_csv(lines, at), mimetype="text/csv")
+        response = Answer(_csv(lines, at), content_type="text/csv; charset=utf-8")
         response.headers["Content-Disposition"] = "attachment; filename=networkdump.csv"
         return response
 
@@ -51,8 +56,14 @@ class Image(ApiResource):
             with self.reading(network) as reading:
                 return sketch(reading.graph, f"{reading.info.name} ({reading.info.symbol})")
 
-        response = Response(self.services.pictures.picture(network, kind, take), mimetype=_PICTURES[kind])
+        # No tag of the block: a picture is given out again for a while, whatever happens.
+        with self.admitted():
+            picture = self.services.pictures.picture(network, kind, take)
+        response = Answer(
+            picture, content_type="image/svg+xml; charset=utf-8" if kind == "svg" else _PICTURES[kind]
+        )
         response.headers["Vary"] = "Accept"
+        response.headers["Content-Security-Policy"] = _PICTURE_POLICY
         return response
 
 
@@ -60,7 +71,7 @@ def _wanted_format() -> str:
     named: Any = request.args.get("format")
     if named is not None:
         if named not in _PICTURES:
-            raise UnprocessableEntity(f"format: expected one of {', '.join(_PICTURES)}")
+            raise ValidationFailed([("format", f"expected one of {', '.join(_PICTURES)}")])
         return str(named)
     best = request.accept_mimetypes.best_match(_PICTURES.values())
     if request.accept_mimetypes and best is None:
@@ -68,7 +79,7 @@ def _wanted_format() -> str:
     return next((kind for kind, media in _PICTURES.items() if media == best), "svg")
 
 
-def _csv(lines: Sequence[Trustline], at: int) -> Iterator[str]:
+def _csv(lines: Sequence[Trustline], at: int) -> Iterator[bytes]:
     """Write CSV some rows at a time: a large network is not to be held as text as well."""
     yield _rows([_COLUMNS])
     ordered = sorted(lines, key=lambda line: line.pair)
@@ -89,7 +100,7 @@ def _row(line: Trustline) -> tuple[object, ...]:
     )
 
 
-def _rows(rows: Sequence[Sequence[object]]) -> str:
+def _rows(rows: Sequence[Sequence[object]]) -> bytes:
     text = io.StringIO()
     csv.writer(text).writerows(rows)
-    return text.getvalue()
+    return text.getvalue().encode()

@@ -4,10 +4,12 @@ import logging
 from typing import Any
 
 from marshmallow import fields
-from werkzeug.exceptions import Conflict
 
+from relay import telemetry
 from relay.addresses import Address
 from relay.api.contract import speaks
+from relay.api.counting import counting
+from relay.api.faults import RefusedByNode
 from relay.api.fields import Amount, HexField
 from relay.api.resources.base import ApiResource
 from relay.api.schemas import RawTransactionSchema, TransactionInfoSchema
@@ -68,10 +70,11 @@ class Relay(ApiResource):
     """Signed transactions on their way to the node."""
 
     @speaks(HexField(), body=RawTransactionSchema())
+    @counting(telemetry.relayed_transactions)
     def post(self, raw_transaction: str) -> bytes:
         """Hand a signed transaction to the node and return its hash."""
         assert self.services.relaying is not None, "without it there is no such route"
         try:
             return self.services.relaying.relay(raw_transaction)
         except NodeRefused as refusal:
-            raise Conflict(f"the node refuses the transaction: {refusal.message}") from refusal
+            raise RefusedByNode(f"the node refuses the transaction: {refusal.message}") from refusal

@@ -1,19 +1,28 @@
 """Trustlines, as their users see them."""
 
 from contextlib import suppress
+from functools import lru_cache
 from typing import Any
+
+import orjson
 
 from graph.trustline import View
 from relay.addresses import Address, trustline_id
 from relay.api.contract import speaks
+from relay.api.fields import PreparedList
 from relay.api.resources.base import ApiResource
 from relay.api.schemas import TrustlineSchema
 from relay.sync.networks import UnknownNetwork
 
+_SHAPE = TrustlineSchema()
+
+_REMEMBERED = 1 << 15
+"""Each takes about a kilobyte."""
+
 
 class _UserResource(ApiResource):
-    def trustlines_of(self, user: Address, network: Address) -> list[dict[str, Any]]:
-        """Return what is answered for the open trustlines of a user in a network, by the other's address.
+    def trustlines_of(self, user: Address, network: Address) -> list[bytes]:
+        """Return the open trustlines of a user in a network, by the other's address, each as JSON.
 
         Raises:
             UnknownNetwork: if the network is not served.
@@ -21,14 +30,14 @@ class _UserResource(ApiResource):
         """
         with self.reading(network) as reading:
             views = list(reading.graph.views(user, reading.at))
-        return [_trustline(network, view) for view in views]
+        return [_written(network, view) for view in views]
 
 
 class UserTrustlines(_UserResource):
     """The trustlines of a user in one network."""
 
-    @speaks(TrustlineSchema(many=True))
-    def get(self, network: Address, user: Address) -> list[dict[str, Any]]:
+    @speaks(PreparedList(_SHAPE))
+    def get(self, network: Address, user: Address) -> list[bytes]:
         """List the open trustlines of a user, by the other's address."""
         return self.trustlines_of(user, network)
 
@@ -36,8 +45,8 @@ class UserTrustlines(_UserResource):
 class UserTrustlinesEverywhere(_UserResource):
     """The trustlines of a user in all networks."""
 
-    @speaks(TrustlineSchema(many=True))
-    def get(self, user: Address) -> list[dict[str, Any]]:
+    @speaks(PreparedList(_SHAPE))
+    def get(self, user: Address) -> list[bytes]:
         """List the open trustlines of a user, network by network."""
         found = []
         for network in self.services.networks.addresses():
@@ -49,7 +58,7 @@ class UserTrustlinesEverywhere(_UserResource):
 class TrustlineDetails(ApiResource):
     """The trustline between two users."""
 
-    @speaks(TrustlineSchema())
+    @speaks(_SHAPE)
     def get(self, network: Address, user: Address, other: Address) -> dict[str, Any]:
         """Describe a trustline as ``user`` sees it; zeros where there is none."""
         with self.reading(network) as reading:
@@ -68,6 +77,12 @@ class NetworkTrustlines(ApiResource):
             trustlines, at = list(reading.graph.trustlines()), reading.at
         trustlines.sort(key=lambda line: line.pair)
         return [_trustline(network, line.at(at).seen_by(line.lower)) for line in trustlines]
+
+
+@lru_cache(maxsize=_REMEMBERED)
+def _written(network: Address, view: View) -> bytes:
+    """Return a trustline as JSON; wallets ask for the same again and again, and few have changed meanwhile."""
+    return orjson.dumps(_SHAPE.dump(_trustline(network, view)))
 
 
 def _trustline(network: Address, view: View) -> dict[str, Any]:

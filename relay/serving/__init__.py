@@ -1,0 +1,1 @@
+"""The HTTP server: a parent owns the port; workers answer, each with an event loop before a pool of threads."""
