@@ -14,11 +14,13 @@ MINUTES ?= 10
 JOBS ?= 2
 SEED ?=
 export QUICK ONLY RIPPLE_CSV PEER_PYTHON
+# The demo starts several processes and the tests hundreds, of which each would compile the program anew.
+unexport PYTHONDONTWRITEBYTECODE
 
 BIN = $(VENV)/bin
 INSTALL = PYTHON='$(PYTHON)' sh scripts/install '$(VENV)'
 
-.PHONY: help demo test soak lint bench clean
+.PHONY: help demo test soak lint bench audit pins clean
 
 help:
 	@echo 'make demo    a chain with people on it, a database and a relay: http://localhost:$(PORT)/api/v1'
@@ -28,6 +30,10 @@ help:
 	@echo 'make lint    style, types, direction of imports'
 	@echo 'make bench NAME=paths  measures path search beside others; QUICK=1 ends within a minute'
 	@echo 'make bench NAME=index  measures the index beside the predecessor; QUICK=1 ends within a minute'
+	@echo 'make bench NAME=server  measures the server beside the predecessor; ONLY=long loads it for an hour'
+	@echo 'make bench NAME=streams  measures live notifications to 10,000 subscribers; QUICK=1 to 1,000'
+	@echo 'make audit   looks the pinned dependencies up in the advisories of known vulnerabilities'
+	@echo 'make pins    takes the newest versions of them into config/requirements.txt'
 	@echo 'make clean   removes what these commands made, the demo included'
 	@echo
 	@echo 'PYTHON=python3.13 chooses the Python (3.11 or newer), VENV=.venv-3.13 where its environment lies.'
@@ -56,6 +62,16 @@ bench:
 	@[ -n '$(NAME)' ] || { echo 'Which benchmark? make bench NAME=paths'; exit 2; }
 	@$(INSTALL) bench
 	@exec '$(BIN)/python' -m benchmarks.run '$(NAME)'
+
+audit:
+	@$(INSTALL) audit
+	@'$(BIN)/python' scripts/audit.py config/requirements.txt
+
+pins:
+	@$(INSTALL) audit
+	@'$(BIN)/uv' pip compile -q --universal --python-version 3.11 --generate-hashes --no-annotate --no-emit-index-url \
+		--no-emit-find-links --upgrade --extra picture --extra firebase --extra sentry --extra otel --custom-compile-command 'make pins' \
+		setup.py -o config/requirements.txt
 
 clean:
 	[ ! -e '$(VENV)/pyvenv.cfg' ] || rm -rf '$(VENV)'
