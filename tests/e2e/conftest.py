@@ -17,7 +17,7 @@ KINDS = ("ethers", "identity")
 People = Callable[[int], list[Person]]
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def world(anvil_binary: str, postgres_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     """A chain with contracts and a relay that serves all there is."""
     database = create_database(postgres_url, "e2e")
@@ -29,7 +29,7 @@ def world(anvil_binary: str, postgres_url: str, tmp_path_factory: pytest.TempPat
     drop_database(postgres_url, "e2e")
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def program(tmp_path_factory: pytest.TempPathFactory) -> Iterator[WalletProgram]:
     """The Node.js process in which all wallets live."""
     command = or_skip(lambda: build_program(tools_directory()))

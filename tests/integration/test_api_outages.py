@@ -10,7 +10,7 @@ from relay.chain.node import Node
 from relay.chain.relaying import Relaying
 from relay.devnet.anvil import CHAIN_ID, free_port
 from relay.store.connection import Pool
-from relay.store.reading import EventReader
+from relay.store.pages import EventPages
 from tests.support.fake_services import ADA, CASH, CY, INDEXED_BLOCK, MAX_BODY_BYTES, services, text
 
 SIGNED = (
@@ -35,7 +35,7 @@ def api(port: int) -> FlaskClient:
         node=node,
         gas_price=node.gas_price,
         relaying=Relaying(node, 1),
-        events=EventReader(Pool(f"postgresql://name:secret@127.0.0.1:{port}/relay")),
+        events=EventPages(Pool(f"postgresql://name:secret@127.0.0.1:{port}/relay"), lists_expected=True),
     )
     return create_app(cut_off, max_body_bytes=MAX_BODY_BYTES).test_client()
 
@@ -55,7 +55,8 @@ def test_what_needs_the_missing_part_says_so_and_when_to_try_again(
     url = f"/api/v1/{path}"
     answer = api.get(url) if body is None else api.post(url, json=body)
     assert answer.status_code == 503
-    assert answer.get_json() == {"message": f"the {who} cannot be reached at the moment"}
+    assert answer.get_json()["message"] == f"the {who} cannot be reached at the moment"
+    assert answer.get_json()["code"] == f"{who}_unreachable"
     assert int(answer.headers["Retry-After"]) > 0
     assert "secret" not in answer.text
     assert str(port) not in answer.text

@@ -126,6 +126,23 @@ def test_a_payment_goes_the_whole_way_from_question_to_event(
     assert (event["from"], event["to"], event["counterParty"]) == (ada.address, cy.address, ada.address)
 
 
+def test_what_a_client_has_is_not_sent_again_until_a_block_comes(
+    relay: ServedRelay, anvil: Anvil, opened: Contract
+) -> None:
+    path = f"networks/{opened.address}"
+    relay.update()
+    first = relay.get(path)
+    known = {"If-None-Match": first.headers["ETag"]}
+    again = relay.request("GET", path, headers=known)
+    assert (again.status_code, again.content) == (304, b"")
+    anvil.mine()
+    relay.update()
+    later = relay.request("GET", path, headers=known)
+    assert (later.status_code, later.json()) == (200, first.json())
+    assert later.headers["ETag"] != first.headers["ETag"]
+    assert int(later.headers["X-Trustlines-Block"]) > int(first.headers["X-Trustlines-Block"])
+
+
 def test_an_event_is_confirmed_after_five_more_blocks(
     relay: ServedRelay, opened: Contract, people: list[LocalAccount], w3: Web3, anvil: Anvil
 ) -> None:
@@ -236,6 +253,8 @@ def test_every_error_is_json_with_a_message(
     answer = relay.request(method, path.format(network=opened.address), **more)
     assert answer.status_code == status
     assert answer.headers["Content-Type"] == "application/json"
-    assert list(answer.json()) == ["message"]
+    assert answer.json()["message"] == answer.json()["detail"]
+    assert answer.json()["status"] == status
+    assert answer.json()["code"]
     assert answer.headers["X-Request-ID"]
     assert ("Allow" in answer.headers) is (status == 405)

@@ -44,7 +44,7 @@ def test_a_new_block_wakes_at_once(anvil: Anvil, watcher: HeadWatcher) -> None:
 def test_a_block_that_came_before_the_wait_is_not_missed(anvil: Anvil, watcher: HeadWatcher) -> None:
     mine(anvil, 5)
     time.sleep(0.5)
-    assert seconds_to_wake(watcher, 10) < 0.1
+    assert seconds_to_wake(watcher, 10) < 1
     assert not watcher.wait(0.2)
 
 

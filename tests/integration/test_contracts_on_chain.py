@@ -24,6 +24,7 @@ from relay.index.verify_contracts import ContractVerifier
 from relay.store.connection import Pool
 from relay.store.contract_reading import TOKEN_KINDS, ContractFilter, ContractReader, events_query
 from relay.store.rows import CursorPosition
+from relay.store.stretch import Stretch
 from tests.support.contract_life import ContractLife, logged
 from tests.support.indexing import dump, make_indexer, open_writer, synchronise
 
@@ -360,8 +361,8 @@ def test_the_events_of_a_user_among_those_of_many_are_found_by_an_index(
     user = parse_address(life.people[0])
     pool = Pool(database_url)
     for newest in (None, 20):
-        wanted = ContractFilter(TOKEN_KINDS, parse_address(life.token.address), user, newest=newest)
-        query, parameters = events_query(wanted, [contract.id])
+        wanted = ContractFilter(TOKEN_KINDS, parse_address(life.token.address), user)
+        query, parameters = events_query(wanted, [contract.id], Stretch(is_forward=False, most=newest))
         with pool.snapshot() as cursor:
             cursor.execute(f"EXPLAIN (ANALYZE, TIMING OFF, FORMAT TEXT) {query}", parameters)
             plan = "\n".join(row[0] for row in cursor.fetchall())

@@ -15,6 +15,7 @@ from relay.chain.identity import MetaTransaction
 from relay.devnet.anvil import Anvil
 from relay.devnet.deploy import contract_at
 from relay.devnet.postgres import create_database, drop_database
+from tests.support.commands import until
 from tests.support.delegating import (
     Delegating,
     Wallet,
@@ -209,6 +210,8 @@ def test_a_meta_transaction_is_not_executed_twice(relay: Delegating, bo: Wallet)
     for changed in ({}, {"nonce": 1}):
         meta = wallet.meta(network.address, offer(network, bo, 7), **changed)
         assert relay_meta(relay, meta)[0] == 200
+        # The node mines in its own time, and what was spent is looked at.
+        until("it is executed", lambda meta=meta: status_of(relay, wallet, meta)["status"] == "success")
         refused(relay, meta, "relayed already" if not changed else "nonce")
 
 

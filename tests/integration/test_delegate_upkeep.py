@@ -173,7 +173,7 @@ class TestRefusals:
                 relay.tend()
             node.obey()
             relay.tend()
-            assert has(relay, address) == GIFT
+            until("the gift", lambda: has(relay, address) == GIFT)
             assert status(relay, transaction)["status"] == "success"
 
     def test_what_was_given_up_may_get_through_after_its_user_sent_it_again(

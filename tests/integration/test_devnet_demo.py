@@ -12,7 +12,7 @@ import sys
 import time
 import urllib.request
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,7 +20,7 @@ from typing import Any
 import psutil
 import pytest
 
-from relay.devnet.anvil import free_port, port_is_free
+from relay.devnet.anvil import free_port
 
 PROGRAM = Path(__file__).parents[1] / "support" / "demo_with_stand_in.py"
 PATIENCE = 90.0
@@ -84,16 +84,23 @@ class Demo:
     def running(self) -> list[psutil.Process]:
         """Every process that has to do with this directory, the demo's own left out."""
         own = None if self.process is None else self.process.pid
-        words = (str(self.directory), str(self.rpc_port))
         found = []
         for process in psutil.process_iter(["pid", "cmdline", "status"]):
-            line = " ".join(process.info["cmdline"] or [])
-            if process.pid not in (own, os.getpid()) and any(word in line for word in words):
+            words = process.info["cmdline"] or []
+            is_meant = str(self.directory) in " ".join(words) or str(self.rpc_port) in words
+            if is_meant and process.pid not in (own, os.getpid()):
                 found.append(process)
         return found
 
     def is_gone(self) -> bool:
-        return not self.running() and port_is_free(self.port) and port_is_free(self.rpc_port)
+        # Whether one may listen there is another question: any connection of another program may have the port.
+        return not (self.running() or is_answered(self.port) or is_answered(self.rpc_port))
+
+
+def is_answered(port: int) -> bool:
+    with suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=1):
+        return True
+    return False
 
 
 @pytest.fixture(scope="module")

@@ -205,33 +205,6 @@ def test_after_a_reorg_the_past_is_that_of_the_new_branch(
     assert found["interests"] != replaced["interests"]
 
 
-def test_an_entry_may_stand_alone_in_a_page_that_a_reorg_leaves_behind(
-    chain: Anvil, web3: Web3, node: Node, database_url: str, second_url: str
-) -> None:
-    """Pages are cut in the middle, at their beginning and not at all."""
-    network = deploy_network(web3, TERMS)
-    one, two, three = web3.eth.accounts[1:4]
-    for pair in ((one, two), (two, three)):
-        befriend(web3, network, *pair)
-    pay = network.functions.transfer(1000, 10**6, [one, two, three], b"")
-    transact(web3, pay, one)
-    chain.rpc("anvil_mine", hex(1024))
-    transact(web3, pay, one)
-    snapshots = [chain.rpc("evm_snapshot")]
-    chain.rpc("anvil_mine", hex(1024))
-    transact(web3, pay, one)
-    synchronise(node, database_url, [address_of(network)], finality_depth=5000)
-    pages = [row[1:4] for row in dump(database_url)["mediations"]]
-    assert len(pages) == 3
-    chain.rpc("evm_revert", snapshots.pop())
-    transact(web3, pay, one)
-    chain.rpc("anvil_mine", hex(1100))
-    for url in (database_url, second_url):
-        synchronise(node, url, [address_of(network)], finality_depth=5000)
-    assert dump(database_url)["mediations"] == dump(second_url)["mediations"]
-    assert [len(row[2]) for row in dump(database_url)["mediations"]] == [1, 2]
-
-
 def befriend(w3: Web3, network: Contract, one: str, other: str, rate: int = 1000) -> None:
     terms = (10**6, 10**6, rate, rate, False)
     transact(w3, network.functions.updateTrustline(other, *terms), Web3.to_checksum_address(one))

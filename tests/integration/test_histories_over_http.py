@@ -100,7 +100,9 @@ def shortest(relay: ServedRelay, path: str, url: str) -> float:
     while best >= LIMIT_SECONDS and time.monotonic() < until:
         began = processor_seconds(url)
         for _ in range(ANSWERS_AT_ONCE):
-            assert relay.get(path).status_code == 200
+            # The list by itself: to pack ten megabytes takes longer than to find them.
+            answer = relay.request("GET", path, headers={"Accept-Encoding": "identity"})
+            assert answer.status_code == 200
         best = min(best, (processor_seconds(url) - began) / ANSWERS_AT_ONCE)
     return best
 

@@ -22,8 +22,9 @@ from relay.index.errors import OtherChain, PastFinality
 from relay.index.ledger import TRUSTLINE_EVENTS
 from relay.model import Block, EventType
 from relay.store.connection import Pool
+from relay.store.event_reading import EventFilter, EventReader
 from relay.store.migrate import migrate
-from relay.store.reading import EventFilter, EventReader, StateReader
+from relay.store.reading import StateReader
 from relay.store.writing import Writer
 from relay.sync.networks import Networks
 from tests.support.chain_actions import Life, accounts
@@ -435,7 +436,7 @@ class Following:
         self._load()
 
     def catch_up(self) -> None:
-        changes = self._reader.changes_since(self.networks.position, self.networks.ids())
+        changes = self._reader.changes_since(self.networks.commit, self.networks.ids())
         assert changes is not None
         if not self.networks.apply(changes):
             self._load()

@@ -24,7 +24,7 @@ from relay.store.migrate import migrate
 from relay.store.operating import OperatingPool
 from relay.store.rates import RateStore
 from relay.store.reading import FeedListener
-from relay.streams.hub import Hub, Kind, News, Receipt
+from relay.streams.hub import End, Hub, Kind, News, Subscription
 from tests.support.running_relay import until
 
 NOW = 1_700_000_000
@@ -190,10 +190,20 @@ class Reader:
     def __init__(self) -> None:
         self.heard: list[str] = []
 
-    def notify(self, text: bytes, receipt: Receipt | None) -> None:
-        self.heard.append(orjson.loads(text)["params"]["event"]["message"])
-        if receipt is not None:
-            receipt.arrived()
+    def tell(self, subscription: Subscription, news: News) -> None:
+        assert news.event is not None
+        self.heard.append(orjson.loads(news.event)["message"])
+        if news.receipt is not None:
+            news.receipt.arrived()
+
+    def has_room(self) -> bool:
+        return True
+
+    def allow(self, size: int) -> None:
+        raise AssertionError("nothing is resumed here")
+
+    def end(self, why: End) -> None:
+        raise AssertionError(why)
 
 
 class Process:

@@ -173,6 +173,7 @@ def test_devices_of_others_cannot_be_found_out_or_removed(
     assert put(relay, ada, "phone-of-ada") == 200
     assert delete(relay, ada, "phone") == delete(relay, bo, "phone") == 404
     assert delete(relay, bo, "phone-of-ada") == 404, "it is none of Bo's"
+    assert delete(relay, ada, "a%00b") == 404, "no text of the database's can hold that"
     assert relay.get(f"/pushnotifications/{ada}/token/phone-of-ada").status_code == 405
     assert relay.post(f"/messages/{ada}", json={"message": "hi"}).ok
     until("it is still pushed", lambda: receiver.told("phone-of-ada"))

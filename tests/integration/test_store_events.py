@@ -9,8 +9,9 @@ import pytest
 from graph.trustline import Trustline
 from relay.model import Block, Event, EventType, NetworkInfo, Terms
 from relay.store.connection import Pool, connect
+from relay.store.event_reading import EventFilter, EventReader, events_query
 from relay.store.migrate import migrate
-from relay.store.reading import EventFilter, EventReader, events_query
+from relay.store.stretch import Stretch
 from relay.store.writing import Writer, WriteTransaction
 
 NETWORK, OTHER = b"\x01" * 20, b"\x02" * 20
@@ -137,7 +138,9 @@ def test_the_newest_events_of_a_user_are_found_by_index_alone(database_url: str,
     writer.analyse()
     connection = connect(database_url)
     with connection, connection.cursor() as cursor:
-        query, parameters = events_query(EventFilter([EventType.TRANSFER], user=users[7], newest=5), [1, 2])
+        query, parameters = events_query(
+            EventFilter([EventType.TRANSFER], user=users[7]), [1, 2], Stretch(is_forward=False, most=5)
+        )
         cursor.execute("EXPLAIN " + query, parameters)
         plan = "\n".join(row[0] for row in cursor.fetchall())
     connection.close()

@@ -5,6 +5,7 @@ import pytest
 
 from relay.store.connection import Pool, connect
 from relay.store.errors import DatabaseRefuses, DatabaseUnreachable, SchemaMismatch
+from relay.store.feed import Commit
 from relay.store.migrate import migrate
 from relay.store.reading import StateReader
 from relay.store.writing import Writer
@@ -47,7 +48,7 @@ def test_tables_that_are_gone_are_missed_by_name_of_the_remedy(database_url: str
     with reader.snapshot() as snapshot:
         assert snapshot.networks == []
     _execute(database_url, "DROP SCHEMA public CASCADE", "CREATE SCHEMA public")
-    for read in (reader.snapshot().__enter__, lambda: reader.changes_since(0, ())):
+    for read in (reader.snapshot().__enter__, lambda: reader.changes_since(Commit(0), ())):
         with pytest.raises(SchemaMismatch, match="start `tl-relay index`"):
             read()
 

@@ -9,6 +9,7 @@ from relay.devnet.anvil import Anvil
 from relay.devnet.deploy import NetworkTerms, deploy_network, transact
 from relay.devnet.postgres import create_database, drop_database
 from relay.store.connection import Connection, connect
+from relay.store.feed import Commit
 from relay.store.migrate import available, migrate
 from tests.integration.test_index_on_chain import SEED, Following, address_of
 from tests.support.chain_actions import Life
@@ -129,5 +130,5 @@ def test_readers_of_the_earlier_version_load_everything_anew(
     assert row is not None
     migrate(database_url)
     reader = Following(database_url)
-    assert reader._reader.changes_since(row[0], reader.networks.ids()) is None
-    assert reader._reader.changes_since(reader.networks.position, reader.networks.ids()) is not None
+    assert reader._reader.changes_since(Commit(row[0]), reader.networks.ids()) is None
+    assert reader._reader.changes_since(reader.networks.commit, reader.networks.ids()) is not None

@@ -13,8 +13,12 @@ from websockets.frames import Frame, Opcode
 from websockets.protocol import CLIENT, OPEN, Protocol
 
 from relay.addresses import Address, to_checksum
-from relay.streams.hub import Kind, News, Receipt
+from relay.store.feed_log import Log, Mark, Reached
+from relay.streams.history import History
+from relay.streams.hub import Batch, Kind, News, Receipt
 from relay.streams.server import Limits, StreamServer
+from relay.streams.sse import EventRequest
+from tests.support.fake_services import graphs
 from tests.support.running_relay import until
 
 ADA, BO = bytes([0xA1]) * 20, bytes([0xB2]) * 20
@@ -233,6 +237,81 @@ def test_who_does_not_read_notifications_is_cut_off_and_the_others_get_them(star
     until("the slow one is cut off", lambda: server.number_of_connections == 1)
 
 
+def test_who_does_not_read_at_all_costs_no_more_than_the_bound_and_is_gone_soon_after(start: Start) -> None:
+    server = start(replace(LIMITS, last_word_seconds=0.3))
+    client = Client(server)
+    client.ask("subscribe")
+    for _ in range(200):
+        server.publish([News((Kind.EVENTS, ADA), event(10_000))])
+    until("it is gone", lambda: server.number_of_connections == 0, 5)
+    assert server.hub.is_empty
+
+
+def test_a_slow_reader_finds_the_reason_behind_what_waited_for_it(start: Start) -> None:
+    server = start(LIMITS)
+    client = Client(server)
+    number = client.ask("subscribe")["result"]
+    server.publish([News((Kind.EVENTS, ADA), event(), cursor="first")])
+    assert client.hear()["params"]["event"], "nothing is held back any more"
+    for count in range(200):
+        server.publish([News((Kind.EVENTS, ADA), event(10_000), cursor=f"cursor {count}")])
+    until("it is told no more", lambda: server.hub.is_empty)
+    frames = client.rest()
+    texts = [json.loads(bytes(frame.data)) for frame in frames if frame.opcode is Opcode.TEXT]
+    last = texts.pop()
+    assert (last["method"], last["params"]["code"]) == ("end", "slow_reader")
+    assert last["params"]["cursors"] == {number: f"cursor {len(texts) - 1}"}
+    close = next(frame for frame in frames if frame.opcode is Opcode.CLOSE)
+    assert int.from_bytes(close.data[:2], "big") == 1013
+    assert b"slow reader" in bytes(close.data)
+
+
+class Still:
+    """A history in which nothing happens."""
+
+    def __init__(self) -> None:
+        self.now = Mark(1, 1, 1)
+
+    def mark(self) -> Mark:
+        return self.now
+
+    def require(self, reached: Reached) -> None:
+        pass
+
+    def since(
+        self, reached: Reached, until: Mark | None = None, user: Address | None = None, most: int = 0
+    ) -> Log:
+        return Log(self.now, self.now.ends_at(), 1)
+
+
+def test_a_slow_reader_of_server_sent_events_gets_a_bounded_buffer_and_the_reason(start: Start) -> None:
+    server = StreamServer(LIMITS)
+    server.serve_history(History(Still(), graphs()))
+    server.start()
+    client, ours = socket.socketpair()
+    client.settimeout(SECONDS)
+    assert server.admit("here")
+    server.take_events(ours, EventRequest(ADA), "here")
+    until("it is subscribed", lambda: not server.hub.is_empty)
+    server.advance(Batch((), Still().now, server.hub.version))
+    said = b""
+    while b"id: " not in said:
+        said += client.recv(65_536)
+    for count in range(200):
+        server.publish([News((Kind.EVENTS, ADA), event(10_000), cursor=f"cursor-{count}")])
+    until("it is told no more", lambda: server.hub.is_empty)
+    while data := client.recv(65_536):
+        said += data
+    *told, last = said.decode().rstrip("\n").split("\n\n")
+    assert "event: end" in last
+    assert '"code":"slow_reader"' in last
+    numbers = [entry.partition("\n")[0] for entry in told if "data: " in entry]
+    assert numbers == [f"id: cursor-{count}" for count in range(len(numbers))]
+    assert 0 < len(numbers) < 200
+    until("it is gone", lambda: server.number_of_connections == 0)
+    server.stop()
+
+
 def test_all_slow_readers_together_cost_no_more_than_so_much(start: Start) -> None:
     limits = replace(LIMITS, max_buffered_bytes=10_000_000, max_buffered_bytes_of_all=3_000_000, ping_seconds=2.0)
     server = start(limits)
@@ -240,7 +319,7 @@ def test_all_slow_readers_together_cost_no_more_than_so_much(start: Start) -> No
     for client in clients:
         client.ask("subscribe")
     server.publish([News((Kind.EVENTS, ADA), event(100_000))] * 10)
-    until("some are cut off", lambda: server.number_of_connections < 10, 5)
+    until("some are cut off", lambda: server.number_of_connections < 10, 20)
 
 
 def test_hundreds_of_followers_are_all_told(start: Start) -> None:

@@ -242,6 +242,7 @@ def test_who_sends_too_much_at_once_is_cut_off(relay: RunningRelay) -> None:
 def test_who_does_not_want_a_web_socket_is_told_in_json(relay: RunningRelay) -> None:
     answer = relay.get("/streams/events")
     assert answer.status_code == 426
+    assert answer.json()["code"] == "upgrade_required"
     assert "WebSocket" in answer.json()["message"]
     assert relay.get("/streams/nonsense").status_code == 404
     assert relay.get("/streams/messages").status_code == 404, "messages are switched off here"

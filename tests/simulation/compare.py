@@ -28,12 +28,25 @@ NOT_CHAIN_STATE = {
     "index_status",
     "network_choices",
     "followers",
+    "totals",
+    "pauses",
+    "bans",
+    "decisions",
 }
 """Tables that tell how the database came to be as it is, not what the chain is."""
 
-NOT_COMPARED = {"id", "network_id", "contract_id", "first_block", "confirmed_at", "repair_wanted", "final_number"}
-"""Columns that depend on the order in which rows were written, on what a node could tell at the time, or on how
-high the chain has ever been."""
+NOT_COMPARED = {
+    "id",
+    "network_id",
+    "contract_id",
+    "first_block",
+    "confirmed_at",
+    "repair_wanted",
+    "readings",
+    "final_number",
+}
+"""Columns that depend on the order in which rows were written, on what a node could tell at the time, on repairs,
+or on how high the chain has ever been."""
 
 _EVENT_TABLES = ("events", *CONTRACT_EVENT_TABLES)
 

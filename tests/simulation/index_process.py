@@ -20,7 +20,7 @@ from typing import Any
 import psycopg2
 import psycopg2.extensions
 
-from relay import app
+from relay import ground, indexing
 from relay.chain.errors import ChainError
 from relay.settings import Settings, find_addresses, load
 from relay.store.connection import connect
@@ -66,10 +66,10 @@ def serve(settings: Settings, stopping: threading.Event, points: "Points") -> No
     networks = find_addresses(settings).networks
     while not stopping.is_set():
         try:
-            service = app.build_index(
+            service = indexing.build_index(
                 settings,
                 networks,
-                app.open_node(settings),
+                ground.open_node(settings),
                 stopping,
                 open_connection=lambda url: Watched(connect(url), points),
                 longest_retry_seconds=LONGEST_RETRY_SECONDS,

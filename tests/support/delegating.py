@@ -32,7 +32,8 @@ from relay.store.connection import Pool
 from relay.store.contract_reading import ContractReader
 from relay.store.history_reading import HistoryReader
 from relay.store.migrate import migrate
-from relay.store.reading import EventReader, FeedListener, StateReader
+from relay.store.pages import EventPages
+from relay.store.reading import FeedListener, StateReader
 from relay.store.writing import Writer
 from relay.sync.follower import Follower
 from relay.sync.networks import Networks
@@ -241,7 +242,7 @@ def delegating(
     outgoing = build_outgoing(settings, through(node), CHAIN_ID, app.load_account(settings, CHAIN_ID), pool, clock)
     services = Services(
         networks=networks,
-        events=EventReader(pool),
+        events=EventPages(pool, lists_expected=outgoing.lists_expected),
         node=node,
         relaying=outgoing.relaying,
         estimate_gas=estimate_gas,
@@ -255,7 +256,6 @@ def delegating(
         faucet=outgoing.faucet,
         deploys_identities=settings.delegate.enable_deploy_identity,
         statuses=outgoing.statuses,
-        expected_events=outgoing.expected_events,
         contracts=ContractReader(pool),
     )
     if start:

@@ -1,6 +1,6 @@
 """The API over services that are played: a small network; a node, events and gas that say what they are told."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -11,8 +11,12 @@ from relay.addresses import Address, to_checksum
 from relay.api.app import create_app
 from relay.api.services import PlannedTransfer, Services
 from relay.model import Block, Event, NetworkInfo
+from relay.store.contract_reading import ContractFilter
+from relay.store.event_reading import EventFilter
+from relay.store.expected import ExpectedEvent
 from relay.store.history_reading import StoredDebt, StoredTransfer, Window
-from relay.store.reading import EventFilter, Snapshot, TakeRows
+from relay.store.pages import Page, PageQuestion
+from relay.store.reading import Snapshot, TakeRows
 from relay.store.rows import CursorPosition, StoredNetwork
 from relay.sync.networks import Networks
 
@@ -84,15 +88,31 @@ class FakeNode:
 class FakeEvents:
     """Answers the same events to everybody, and remembers what it was asked."""
 
-    found: list[Event] = field(default_factory=list)
+    found: Sequence[ExpectedEvent] = ()
     fault: Exception | None = None
-    asked: list[EventFilter] = field(default_factory=list)
+    expected: Sequence[ExpectedEvent] = ()
+    pages: list[PageQuestion] = field(default_factory=list)
 
-    def events(self, wanted: EventFilter) -> list[Event]:
+    @property
+    def asked(self) -> list[EventFilter]:
+        return [page.networks for page in self.pages if page.networks is not None]
+
+    @property
+    def asked_of_contracts(self) -> list[ContractFilter]:
+        return [page.contracts for page in self.pages if page.contracts is not None]
+
+    def page(self, asked: PageQuestion) -> Page:
         if self.fault is not None:
             raise self.fault
-        self.asked.append(wanted)
-        return self.found
+        self.pages.append(asked)
+        found, expected = (
+            [event for event in events if _is_of(event, asked)] for events in (self.found, self.expected)
+        )
+        return Page(found, has_older=False, has_newer=False, scope=bytes(4), expected=expected)
+
+
+def _is_of(event: ExpectedEvent, asked: PageQuestion) -> bool:
+    return (asked.networks if isinstance(event, Event) else asked.contracts) is not None
 
 
 @dataclass
@@ -160,6 +180,7 @@ def graphs(
     trustlines: Iterable[Trustline] = TRUSTLINES,
     info: NetworkInfo = CASH_INFO,
     block: CursorPosition | None = INDEXED,
+    position: int = 0,
 ) -> Networks:
     """Return graphs of ``info`` with these trustlines, and of a frozen network with the same."""
     networks = Networks()
@@ -170,7 +191,7 @@ def graphs(
         for network in stored:
             take(network.id, [line.row for line in lines])
 
-    networks.load(Snapshot(block, 0, stored, hand_over))
+    networks.load(Snapshot(block, position, stored, hand_over))
     return networks
 
 

@@ -139,6 +139,9 @@ def use(network: Any, users: list[bytes], rng: random.Random) -> None:
             for other, side in network.around(user):
                 assert other != user, user
                 check_side(side)
+            for seen in network.views(user, rng.choice((0, NOW, 2**40 - 1))):
+                assert seen[0] == user != seen[1], seen
+                check_side((*seen[2:], NOW))
         case 5:
             with suppress(KeyError):
                 check_plan(network, users, rng)
@@ -218,6 +221,7 @@ def misuse(kernel: Any, network: Any, users: list[bytes], rng: random.Random) ->
         "drop": (network.drop, rng.sample(users, 2), {}),
         "get": (network.get, rng.sample(users, 2), {}),
         "around": (network.around, rng.sample(users, 1), {}),
+        "views": (network.views, [*rng.sample(users, 1), NOW], {}),
         "cheapest": (network.cheapest, list(search), options),
         "widest": (network.widest, [*rng.sample(users, 2), NOW], {"max_hops": 4, "avoid": [], "budget": 9}),
         "flow": (

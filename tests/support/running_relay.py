@@ -41,6 +41,7 @@ class RunningRelay:
     ports: list[int]
     log: Path
     commands: list["subprocess.Popen[bytes]"] = field(default_factory=list)
+    environment: dict[str, str] = field(default_factory=dict)
 
     def url(self, path: str, process: int = 0) -> str:
         return f"http://127.0.0.1:{self.ports[process]}/api/v1{path}"
@@ -50,6 +51,18 @@ class RunningRelay:
 
     def post(self, path: str, process: int = 0, **more: Any) -> requests.Response:
         return requests.post(self.url(path, process), timeout=SECONDS, **more)
+
+    def start_again(self, process: int) -> None:
+        """Start an API process again that has ended."""
+        with self.log.open("ab") as output:
+            self.commands[process] = subprocess.Popen(
+                self.commands[process].args,
+                stdout=output,
+                stderr=output,
+                env=self.environment,
+                start_new_session=True,
+            )
+        until("it serves again", lambda: self.get("/networks", process).ok)
 
     @contextmanager
     def stream(self, kind: str, process: int = 0) -> Iterator["Stream"]:
@@ -124,8 +137,13 @@ def running_relay(
     more: str = "",
     api_processes: int = 1,
     environment: Mapping[str, str] | None = None,
+    workers: int = 1,
 ) -> Iterator[RunningRelay]:
-    """Run an index and some API processes, with more environment variables, until the end of the block."""
+    """Run an index and some commands for the API until the end of the block.
+
+    Each of the commands has ``workers`` processes on its port: one, unless a test is about several, so that what
+    a process counts and hears of is the same on machines with any number of processors.
+    """
     (folder / "addresses.json").write_text(json.dumps({"networks": [network]}))
     config = folder / "relay.toml"
     config.write_text(
@@ -134,7 +152,8 @@ def running_relay(
     relay = RunningRelay([free_port() for _ in range(api_processes)], folder / "log")
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("TL_RELAY_", "PG"))}
     kept.pop("DATABASE_URL", None)
-    kept |= environment or {}
+    kept |= {"TL_RELAY_REST_PROCESSES": str(workers)} | dict(environment or {})
+    relay.environment = kept
 
     def start(*arguments: object) -> None:
         with relay.log.open("ab") as output:

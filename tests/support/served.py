@@ -21,7 +21,8 @@ from relay.index.indexer import Indexer, Options
 from relay.store.connection import Pool
 from relay.store.history_reading import HistoryReader
 from relay.store.migrate import migrate
-from relay.store.reading import EventReader, FeedListener, StateReader
+from relay.store.pages import EventPages
+from relay.store.reading import FeedListener, StateReader
 from relay.store.writing import Writer
 from relay.sync.follower import Follower
 from relay.sync.networks import Networks
@@ -84,7 +85,7 @@ def serve(node: Node, addresses: Sequence[Address], database_url: str, chain_id:
     update()
     services = Services(
         networks=networks,
-        events=EventReader(pool),
+        events=EventPages(pool, lists_expected=False),
         node=node,
         relaying=Relaying(node, chain_id),
         estimate_gas=estimate_gas,

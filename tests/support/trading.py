@@ -32,7 +32,8 @@ from relay.settings import build
 from relay.store.connection import Pool, connect
 from relay.store.history_reading import HistoryReader
 from relay.store.migrate import migrate
-from relay.store.reading import EventReader, FeedListener, StateReader
+from relay.store.pages import EventPages
+from relay.store.reading import FeedListener, StateReader
 from relay.store.writing import Writer
 from relay.sync.follower import Follower
 from relay.sync.networks import Networks
@@ -272,7 +273,7 @@ def trading(
     assert built.upkeep is not None
     services = Services(
         networks=networks,
-        events=EventReader(pool),
+        events=EventPages(pool, lists_expected=False),
         node=indexing,
         relaying=None,
         estimate_gas=estimate_gas,

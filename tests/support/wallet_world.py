@@ -203,8 +203,8 @@ def until(what: str, holds: Callable[[], Any], log: Path) -> None:
 
 
 @contextmanager
-def a_world(chain: Anvil, database_url: str, folder: Path) -> Iterator[World]:
-    """Deploy the contracts, start a relay for them and end it."""
+def a_world(chain: Anvil, database_url: str, folder: Path, more: str = "") -> Iterator[World]:
+    """Deploy the contracts, start a relay for them, with more settings, and end it."""
     w3 = Web3(Web3.HTTPProvider(chain.url))
     addresses = deploy_world(w3)
     gifts = deploy_network(w3, GIFTS, "CurrencyNetworkV2").address
@@ -219,11 +219,17 @@ def a_world(chain: Anvil, database_url: str, folder: Path) -> Iterator[World]:
     keystore = Account.encrypt(account.key, password, kdf="pbkdf2", iterations=1000)
     (folder / "keystore.json").write_text(json.dumps(keystore))
     (folder / "password.txt").write_text(f"{password}\n")
-    (folder / "relay.toml").write_text(_settings(world, database_url))
+    (folder / "relay.toml").write_text(_settings(world, database_url) + (more or _WITHOUT_PUSH))
     with _running(folder / "relay.toml", world.log):
         until("all networks are served", lambda: world.get("/networks")[len(networks) - 1 :], world.log)
         world.follow()
         yield world
+
+
+_WITHOUT_PUSH = """
+        [push_notification]
+        enable = false
+        """
 
 
 def _settings(world: World, database_url: str) -> str:
@@ -245,8 +251,6 @@ def _settings(world: World, database_url: str) -> str:
         enable = true
         [exchange]
         enable = true
-        [push_notification]
-        enable = false
         [delegate]
         enable = true
         [[delegate.fees]]

@@ -5,12 +5,14 @@ from typing import Any
 
 import pytest
 
+from relay.admin.orders import Orders
 from relay.chain.identity import MetaTransaction
 from relay.delegate.errors import CapReached, Overloaded, Refused, UnknownIdentity
 from relay.delegate.fees import FeeOffer
 from relay.delegate.identities import IdentityInfo
 from relay.delegate.statuses import Fate, Status
 from relay.model import Event, EventType
+from relay.store.admin import Decisions, Part
 from tests.support.fake_services import ADA, BO, CASH, CY, INDEXED_BLOCK, NOW, FakeEvents, client, text
 
 HASH = bytes([7]) * 32
@@ -66,14 +68,6 @@ class FakeFaucet:
 
     def give(self, address: bytes) -> bytes | None:
         return self.gives
-
-
-@dataclass
-class FakeExpected:
-    found: list[Event]
-
-    def events(self, *_: Any) -> list[Event]:
-        return self.found
 
 
 def test_what_is_switched_off_is_not_there() -> None:
@@ -206,17 +200,65 @@ def test_a_gift_is_told_by_its_hash_and_none_by_null(gives: bytes | None, told: 
     assert client(faucet=FakeFaucet()).post(f"{API}/request-ether", json={"address": "7"}).status_code == 422
 
 
-def test_what_is_expected_is_listed_as_sent_until_it_is_in_a_block() -> None:
+def test_what_is_expected_is_listed_as_sent_behind_what_is_in_blocks() -> None:
     def event(transaction: int, block: int) -> Event:
         return Event(
             CASH, EventType.TRANSFER, block, bytes(32), NOW, bytes([transaction]) * 32, 0, 0, ADA, BO, value=5
         )
 
     mined, waits = event(1, INDEXED_BLOCK), event(2, INDEXED_BLOCK + 1)
-    api = client(events=FakeEvents([mined]), expected_events=FakeExpected([event(1, INDEXED_BLOCK + 1), waits]))
+    api = client(events=FakeEvents([mined], expected=[waits]))
     for path in (f"users/{text(ADA)}", f"networks/{text(CASH)}", f"networks/{text(CASH)}/users/{text(ADA)}"):
         first, second = api.get(f"{API}/{path}/events").json
         assert (first["transactionHash"][-2:], first["status"]) == ("01", "pending")
         assert (second["transactionHash"][-2:], second["status"]) == ("02", "sent")
         assert None not in second.values()
         assert set(second) == set(first)
+
+
+class Decided(Orders):
+    """Orders as operators gave them."""
+
+    def __init__(self, *paused: Part, banned: tuple[bytes, ...] = ()) -> None:
+        super().__init__()
+        self.known = Decisions(1, 0, frozenset(paused), frozenset(banned))
+
+
+SENDING = {
+    "relay-meta-transaction": {"metaTransaction": META},
+    "request-ether": {"address": text(ADA)},
+    "identities": {"factoryAddress": text(CY), "implementationAddress": text(BO), "signature": "0x" + "00" * 65},
+}
+
+
+@pytest.mark.parametrize("path", SENDING)
+def test_a_paused_delegate_takes_nothing_new(path: str) -> None:
+    faucet, metas = FakeFaucet(), FakeMetaTransactions()
+    parts: dict[str, Any] = {
+        "faucet": faucet,
+        "meta_transactions": metas,
+        "identities": FakeIdentities(),
+        "deploys_identities": True,
+    }
+    paused = client(orders=Decided(Part.DELEGATE), **parts).post(f"{API}/{path}", json=SENDING[path])
+    assert paused.status_code == 503
+    assert int(paused.headers["Retry-After"]) > 0
+    assert "does not send transactions for users" in paused.get_json()["message"]
+    assert metas.taken == []
+    other = client(orders=Decided(Part.INDEX), **parts).post(f"{API}/{path}", json=SENDING[path])
+    assert other.status_code == 200
+
+
+def test_who_is_banned_is_sent_nothing_and_others_are() -> None:
+    metas = FakeMetaTransactions()
+    api = client(orders=Decided(banned=(ADA,)), meta_transactions=metas, faucet=FakeFaucet())
+    refused = api.post(f"{API}/relay-meta-transaction", json=SENDING["relay-meta-transaction"])
+    assert refused.status_code == 403
+    assert text(ADA) in refused.get_json()["message"]
+    assert metas.taken == []
+    assert api.post(f"{API}/request-ether", json={"address": text(ADA)}).status_code == 403
+    assert api.post(f"{API}/request-ether", json={"address": text(BO)}).status_code == 200
+    assert (
+        api.post(f"{API}/relay-meta-transaction", json={"metaTransaction": META | {"from": text(CY)}}).status_code
+        == 200
+    )

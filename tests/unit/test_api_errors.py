@@ -13,6 +13,7 @@ from tests.support.fake_services import ADA, CASH, CY, MAX_BODY_BYTES, FakeEvent
 
 CASH_URL = f"/api/v1/networks/{text(CASH)}"
 PATH_INFO = f"{CASH_URL}/path-info"
+AWAY = "the database cannot be reached at the moment", "database_unreachable"
 BODY = {"from": text(ADA), "to": text(CY), "value": 1}
 
 
@@ -24,7 +25,8 @@ def test_an_unknown_route_is_answered_in_json(path: str) -> None:
     answer = client().get(path)
     assert answer.status_code == 404
     assert answer.content_type == "application/json"
-    assert answer.get_json() == {"message": "there is nothing at this URL"}
+    assert answer.get_json()["message"] == "there is nothing at this URL"
+    assert answer.get_json()["code"] == "not_found"
 
 
 @pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "PATCH", "TRACE", "SING"])
@@ -112,14 +114,23 @@ def test_a_body_that_breaks_off_is_the_clients_fault() -> None:
     assert "cannot be read" in answer.get_json()["message"]
 
 
-@pytest.mark.parametrize("fault", [DatabaseUnreachable("host 10.0.0.8"), DatabaseBusy("x"), SchemaMismatch("x")])
+@pytest.mark.parametrize(
+    ("fault", "told", "code"),
+    [
+        (DatabaseUnreachable("host 10.0.0.8"), *AWAY),
+        (DatabaseBusy("x"), "the database has too much to do at the moment", "database_busy"),
+        (SchemaMismatch("x"), *AWAY),
+    ],
+)
 def test_a_database_that_fails_is_told_without_its_address_and_logged(
-    fault: Exception, caplog: pytest.LogCaptureFixture
+    fault: Exception, told: str, code: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     answer = client(events=FakeEvents(fault=fault)).get(f"{CASH_URL}/events")
     assert answer.status_code == 503
     assert int(answer.headers["Retry-After"]) > 0
-    assert answer.get_json() == {"message": "the database cannot be reached at the moment"}
+    assert answer.get_json()["message"] == told
+    assert answer.get_json()["code"] == code
+    assert "10.0.0.8" not in answer.text
     assert str(fault) in caplog.text
 
 
@@ -136,7 +147,9 @@ def test_an_internal_error_says_nothing_of_the_inside_and_is_logged_under_its_re
         answer = api.post(PATH_INFO, json=BODY)
     assert answer.status_code == 500
     identifier = answer.headers["X-Request-ID"]
-    assert answer.get_json() == {"message": f"internal error; it is logged under the request id {identifier}"}
+    assert answer.get_json()["message"] == f"internal error; it is logged under the request id {identifier}"
+    assert answer.get_json()["requestId"] == identifier
+    assert "secret" not in answer.text
     (record,) = caplog.records
     assert record.__dict__["request_id"] == identifier
     assert "secret of the inside" in caplog.text

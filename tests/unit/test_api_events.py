@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from relay.model import Event, EventType, Terms
-from relay.store.reading import EventFilter
+from relay.store.event_reading import EventFilter
 from tests.support.fake_services import ADA, BO, CASH, CY, INDEXED_BLOCK, NOW, FakeEvents, client, text
 
 CASH_URL = f"/api/v1/networks/{text(CASH)}"

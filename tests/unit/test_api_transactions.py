@@ -66,7 +66,8 @@ def test_an_unreachable_node_is_told_without_its_address(changed: dict[str, obje
     answer = client(**changed).get(f"/api/v1/users/{text(ADA)}/txinfos")
     assert answer.status_code == 503
     assert int(answer.headers["Retry-After"]) > 0
-    assert answer.get_json() == {"message": "the node cannot be reached at the moment"}
+    assert answer.get_json()["message"] == "the node cannot be reached at the moment"
+    assert answer.get_json()["code"] == "node_unreachable"
 
 
 def test_a_node_that_answers_nonsense_is_a_bad_gateway() -> None:

@@ -321,3 +321,35 @@ def test_a_single_node_is_asked_nothing_but_what_is_asked() -> None:
     assert nodes.over.head().number == 50
     assert nodes.a.asked == ["eth_getBlockByNumber"] * 2
     assert [(state.is_used, state.fault) for state in nodes.over.states()] == [(True, None)]
+
+
+def test_nodes_chosen_anew_begin_with_the_first_that_is_fit_whatever_went_wrong_before() -> None:
+    nodes = world()
+    nodes.over.head()
+    nodes.a.error = HttpStatus(429, "3000", b"")
+    nodes.over.head()
+    assert nodes.over.url == "http://b"
+    nodes.a.error = None
+    nodes.over.head()
+    assert nodes.over.url == "http://b", "it stays away for as long as it was asked to"
+    assert nodes.over.reconnect()[0].is_used
+    assert nodes.over.url == "http://a"
+    assert nodes.over.head().number == 100
+
+
+def test_where_no_node_is_fit_choosing_anew_changes_nothing() -> None:
+    nodes = world()
+    nodes.over.head()
+    nodes.a.error = nodes.b.error = REFUSED
+    states = nodes.over.reconnect()
+    assert all(state.fault for state in states)
+    assert [state.is_used for state in states] == [True, False]
+    nodes.a.error = None
+    assert nodes.over.head().number == 100
+
+
+def test_a_node_that_lags_is_not_chosen_although_it_is_the_first() -> None:
+    nodes = world(head=100, head_of_b=200)
+    nodes.over.head()
+    assert not nodes.over.reconnect()[0].is_used
+    assert nodes.over.url == "http://b"

@@ -12,6 +12,7 @@ from relay.console.health import Standing, judge
 from relay.console.networks import network_lines
 from relay.console.status import status_document, status_lines
 from relay.model import NetworkInfo
+from relay.store.admin import Part, Pause
 from relay.store.rows import CursorPosition, FollowedNetwork
 from relay.store.status import FollowerStatus, IndexState, RelayStatus, ReportedStatus
 
@@ -57,6 +58,14 @@ def told(status: RelayStatus, *nodes: NodeState) -> dict[str, str]:
         label = line[:10].strip() or label
         found[label] = f"{found[label]} | {line[11:]}" if label in found else line[11:]
     return found
+
+
+def test_reorgs_are_told_where_there_were_any() -> None:
+    assert "reorgs" not in told(relay(totals={"events": 12}))
+    totals = {"events": 12, "reorgs": 2, "undone_blocks": 4, "deepest_reorg": 3}
+    assert told(relay(totals=totals))["reorgs"] == "2 since the database began, 4 blocks undone, 3 at most"
+    document = status_document(judge(relay(totals=totals), [NODE]), "by depth")
+    assert document["reorgs"] == {"number": 2, "undoneBlocks": 4, "deepest": 3}
 
 
 def test_a_relay_that_follows_is_well() -> None:
@@ -184,3 +193,22 @@ def test_networks_are_listed_with_how_far_each_is() -> None:
 
 def test_no_network_is_said_in_words() -> None:
     assert network_lines(relay(networks=[]), []) == ["no network is known yet"]
+
+
+def test_what_operators_decided_is_told() -> None:
+    decided = relay(
+        index=reported(IndexState.PAUSED, "an operator paused it"),
+        pauses=(Pause(Part.DELEGATE, SINCE, "ada@here by command"), Pause(Part.INDEX, SINCE, "ada@here")),
+        bans=2,
+    )
+    health = judge(decided, [NODE])
+    assert health.standing is Standing.PAUSED
+    assert not health.is_well
+    lines = told(decided)
+    assert lines["index"].startswith("paused, since 2023-11-14 22:00:00 UTC")
+    assert "delegate, since 2023-11-14 22:00:00 UTC, by ada@here by command" in lines["paused"]
+    assert "`tl-relay admin resume index`" in lines["paused"]
+    assert lines["banned"].startswith("2 addresses")
+    document = status_document(health, "")
+    assert [pause["part"] for pause in document["paused"]] == ["delegate", "index"]
+    assert document["bans"] == 2

@@ -25,10 +25,10 @@ from relay.contracts import (
 )
 from relay.index.source import fetch_stretch
 from relay.model import Block
-from relay.store.contract_reading import ContractFilter, UserEvent
+from relay.store.contract_reading import UserEvent
 from relay.store.happenings import Happenings
 from relay.streams.composing import compose
-from tests.support.fake_services import ADA, BO, CY, NOW, STRANGER, client, graphs, text
+from tests.support.fake_services import ADA, BO, CY, NOW, STRANGER, FakeEvents, client, graphs, text
 from tests.unit.test_index_source import NETWORK, FakeNode, chain, hash_of
 
 TOKEN, ETHER, EXCHANGE = (bytes([digit]) * 20 for digit in (0x31, 0x32, 0x33))
@@ -206,22 +206,15 @@ FILL = ExchangeEvent(
 CANCEL = replace(FILL, type=ExchangeEventType.LOG_CANCEL, taker=None, maker_fee=None, taker_fee=None)
 
 
-class FakeContracts:
-    """Has some events, and remembers what it was asked."""
-
-    def __init__(self, *found: UserEvent) -> None:
-        self.found = list(found)
-        self.asked: list[ContractFilter] = []
-
-    def events(self, wanted: ContractFilter) -> list[UserEvent]:
-        self.asked.append(wanted)
-        return self.found
+SERVED = object()
+"""Other contracts are served; nothing is asked of them here but events, which come from the same place as all."""
 
 
 @pytest.mark.parametrize("event", [TRANSFER, DEPOSIT, FILL, CANCEL], ids=lambda event: event.type)
 @pytest.mark.parametrize("user", [ADA, BO])
 def test_an_event_is_told_as_it_is_listed(event: UserEvent, user: Address) -> None:
-    listed = client(contracts=FakeContracts(event)).get(f"/api/v1/users/{text(user)}/events").get_json()
+    events = FakeEvents([event])
+    listed = client(events=events, contracts=SERVED).get(f"/api/v1/users/{text(user)}/events").get_json()
     happened = Happenings(1, 100, [], [], contract_events=[event])
     told = [payload for _, payload in compose(happened, graphs(), lambda one: one == user)]
     takes_part = user == ADA or event in (TRANSFER, FILL)
@@ -241,9 +234,10 @@ def test_an_event_is_told_as_it_is_listed(event: UserEvent, user: Address) -> No
     ],
 )
 def test_only_contracts_that_emit_what_is_wanted_are_looked_at(query: str, kinds: list[str] | None) -> None:
-    contracts = FakeContracts()
-    assert client(contracts=contracts).get(f"/api/v1/users/{text(ADA)}/events?{query}").status_code == 200
-    assert [list(wanted.kinds) for wanted in contracts.asked] == ([] if kinds is None else [kinds])
+    events = FakeEvents()
+    api = client(events=events, contracts=SERVED)
+    assert api.get(f"/api/v1/users/{text(ADA)}/events?{query}").status_code == 200
+    assert [list(wanted.kinds) for wanted in events.asked_of_contracts] == ([] if kinds is None else [kinds])
 
 
 def test_without_contracts_there_are_no_routes_for_them_and_users_have_their_other_events() -> None:

@@ -68,6 +68,10 @@ def test_what_was_put_last_comes_back_from_both_ends(
             other: state.get(user, other) for pair in last for other in pair if user in pair and other != user
         }
         assert len(around) == len(dict(around))
+        for at in (0, 1_700_000_000, 2**33):
+            assert sorted(state.views(user, at)) == [
+                tuple(View.of_side(user, other, side, at)) for other, side in sorted(around)
+            ]
 
 
 @pytest.mark.parametrize("seed", range(5))
@@ -91,6 +95,8 @@ def test_hubs_that_gain_and_lose_trustlines_are_the_same_in_the_kernel_and_in_di
         if step % 500 == 0:
             assert all(dict(kernel.around(user)) == dict(plain.around(user)) for user in users)
             assert all(kernel.get(*pair) == plain.get(*pair) for pair in permutations(users, 2))
+            for at in (0, step, 3 * 10**9):
+                assert all(sorted(kernel.views(user, at)) == sorted(plain.views(user, at)) for user in users)
 
 
 @pytest.mark.parametrize("make", [PlainState, in_the_kernel])
@@ -98,7 +104,7 @@ def test_nobody_knows_of_users_who_were_never_named(make: Callable[[], State]) -
     state = make()
     state.put(b"A", b"B", 1, 2, 3, 4, 5, False, 6)
     assert state.get(b"A", b"?") is state.get(b"?", b"A") is state.get(b"?", b"!") is None
-    assert state.around(b"?") == []
+    assert state.around(b"?") == state.views(b"?", 9) == []
     assert state.around(b"B") == [(b"A", (-1, 3, 2, 5, 4, False, 6))]
     state.drop(b"A", b"C")
     state.drop(b"A", b"B")

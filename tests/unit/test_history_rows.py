@@ -5,12 +5,15 @@ import json
 from graph.transfer import FeePayer
 from relay.addresses import to_checksum
 from relay.store.history_rows import (
+    PAGE_ENTRIES,
     Accrual,
+    Entry,
     Page,
     TransferRecord,
     interest_entry,
     interests_seen,
     mediation_entries,
+    pages_after,
 )
 
 A, B, C, D = (bytes([letter]) * 20 for letter in (0xA1, 0xB2, 0xC3, 0xD4))
@@ -23,6 +26,23 @@ def test_pages_are_cut_between_entries() -> None:
     assert page.between(1, 3) == Page([2, 2], [20, 20], [3, 2], "bcd,ef")
     assert page.between(3, 4) == Page([9], [90], [1], "g")
     assert page.between(2, 2) == Page([], [], [], "")
+
+
+def test_a_page_is_filled_before_the_next_one_begins() -> None:
+    entries: list[Entry] = [(number, 10 * number, str(number)) for number in range(2 * PAGE_ENTRIES + 3)]
+
+    def numbers_and_sizes(page: int, held: int, count: int) -> list[tuple[int, int]]:
+        divided = list(pages_after(page, held, entries[:count]))
+        assert [entry for _, part in divided for entry in part] == entries[:count]
+        return [(number, len(part)) for number, part in divided]
+
+    assert numbers_and_sizes(0, 0, 0) == []
+    assert numbers_and_sizes(0, 0, 5) == [(0, 5)]
+    assert numbers_and_sizes(4, PAGE_ENTRIES - 5, 5) == [(4, 5)]
+    assert numbers_and_sizes(4, PAGE_ENTRIES - 5, 6) == [(4, 5), (5, 1)]
+    assert numbers_and_sizes(4, PAGE_ENTRIES, 1) == [(5, 1)]
+    assert numbers_and_sizes(4, 10 * PAGE_ENTRIES, 1) == [(5, 1)], "a large one of before"
+    assert numbers_and_sizes(7, 1, len(entries)) == [(7, PAGE_ENTRIES - 1), (8, PAGE_ENTRIES), (9, 4)]
 
 
 def test_each_side_sees_interest_with_its_own_sign() -> None:

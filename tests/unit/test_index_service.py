@@ -1,5 +1,7 @@
 """The index as a process: what it reports while it works, waits or stops."""
 
+import os
+import sys
 import threading
 from collections import deque
 from typing import Any, cast
@@ -10,7 +12,7 @@ from relay.addresses import Address
 from relay.chain.errors import NodeUnreachable
 from relay.index.errors import Inconsistent, NodeBehind, PastFinality
 from relay.index.indexer import Indexer, Step
-from relay.index.service import IndexService
+from relay.index.service import PAUSE_REASON, IndexService
 from relay.model import Block
 from relay.store.errors import DatabaseFull
 from relay.store.status import IndexState, IndexStatus
@@ -50,6 +52,7 @@ class ScriptedIndexer:
         self.steps = deque(steps)
         self.stopping = stopping
         self.served: list[list[Address]] = []
+        self.niceness: list[int] = []
 
     def prepare(self) -> None:
         pass
@@ -58,6 +61,7 @@ class ScriptedIndexer:
         self.served.append(networks)
 
     def step(self) -> Step | None:
+        self.niceness.append(os.getpriority(os.PRIO_PROCESS, threading.get_native_id()))
         step = self.steps.popleft()
         if not self.steps:
             self.stopping.set()
@@ -202,3 +206,24 @@ def test_it_asks_now_and_then_which_networks_to_follow() -> None:
     ran = Ran(None, None, None, find_networks=lambda: wanted)
     assert ran.indexer.served
     assert all(served == wanted for served in ran.indexer.served)
+
+
+def test_while_it_is_paused_it_reads_nothing_says_so_and_then_goes_on(caplog: pytest.LogCaptureFixture) -> None:
+    looks = iter([False, *[True] * 5])
+    with caplog.at_level("INFO", "relay.index"):
+        ran = Ran(None, None, None, is_paused=lambda: next(looks, False))
+    assert ran.states == [IndexState.FOLLOWING, IndexState.PAUSED, IndexState.FOLLOWING]
+    assert {report.reason for report in ran.writer.reports} == {"", PAUSE_REASON}
+    assert "paused by an operator" in caplog.text
+    assert "going on after a pause" in caplog.text
+    assert ran.fault is None
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux knows the priority of a thread")
+def test_what_fills_in_the_past_gives_way_to_others_and_what_follows_the_head_does_not() -> None:
+    ours = os.getpriority(os.PRIO_PROCESS, 0)
+    nicer = min(ours + 10, 19)
+    new_block = Step(0, 1, 1, HEAD, HEAD.number)
+    ran = Ran(ADVANCED, JOINING, None, new_block, None, ADVANCED, new_block, None)
+    assert ran.indexer.niceness == [nicer, nicer, nicer, ours, ours, ours, nicer, nicer]
+    assert os.getpriority(os.PRIO_PROCESS, 0) == ours

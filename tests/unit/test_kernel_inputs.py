@@ -89,6 +89,7 @@ def test_what_only_derives_from_bytes_is_no_key(network: Any) -> None:
         lambda: network.get(Key(A), B),
         lambda: network.get(A, Key(B)),
         lambda: network.around(Key(A)),
+        lambda: network.views(Key(A), NOW),
         lambda: search(network, target=Key(A)),
         lambda: search(network, begun=[Key(D)]),
         lambda: search(network, avoid=[Key(B)]),
@@ -128,6 +129,8 @@ def test_a_time_in_which_interest_would_overflow_is_refused(network: Any, at: in
         search(network, at=at)
     with pytest.raises(OverflowError):
         network.widest(A, D, at)
+    with pytest.raises(OverflowError):
+        network.views(A, at)
     with pytest.raises(OverflowError):
         network.sweep(at)
 
@@ -218,6 +221,6 @@ def test_misuse_at_random_is_refused_in_one_of_four_ways_and_harms_nothing() -> 
         for _ in range(40):
             happened.add(misuse(kernel, network, users, rng))
             use(network, users, rng)
-    for method in ("Network", "put", "drop", "get", "around", "cheapest", "widest", "largest", "flow"):
+    for method in ("Network", "put", "drop", "get", "around", "views", "cheapest", "widest", "largest", "flow"):
         assert f"{method}: TypeError" in happened
     assert {"put: OverflowError", "put: ValueError", "cheapest: KeyError", "cheapest: taken"} <= happened

@@ -109,7 +109,7 @@ def test_a_module_can_be_read_in_a_sitting() -> None:
 
 def test_time_is_handed_in() -> None:
     """Only the edges read the clock: command, composition root, log lines, the local world."""
-    edges = {ROOT / "relay" / name for name in ("app.py", "cli.py", "logs.py")}
+    edges = {ROOT / "relay" / name for name in ("cli.py", "ground.py", "logs.py")}
     clocks = re.compile(r"(^|\.)(time\.time|time\.time_ns|datetime\.(now|utcnow|today)|date\.today)$")
     readings = [
         place(path, number)
@@ -163,6 +163,31 @@ def test_unit_tests_reach_for_no_server() -> None:
         if name.startswith(forbidden)
     ]
     assert reached == []
+
+
+def test_the_command_imports_nothing_that_counts_before_it_is_known_where() -> None:
+    """Prometheus' library looks for its directory when it is imported, so that has to be named first."""
+    early = {"relay/cli.py", "relay/metrics_directory.py", "relay/supervisor.py", "relay/endings.py"}
+    for name in early:
+        tree = ast.parse((ROOT / name).read_text(encoding="utf-8"))
+        own = [node.module for node in tree.body if isinstance(node, ast.ImportFrom) and node.module]
+        ours = {module for module in own if module.startswith("relay.")}
+        assert {f"{module.replace('.', '/')}.py" for module in ours} <= early, name
+
+
+def test_every_promise_of_security_names_tests_that_there_are() -> None:
+    text = (ROOT / "SECURITY.md").read_text(encoding="utf-8")
+    table = [line.strip("|").split("|") for line in text.splitlines() if line.startswith("|")][2:]
+    assert len(table) > 8
+    for promise, where in table:
+        named = re.findall(r"`([^`]+)`", where)
+        assert named, promise
+        assert where.strip() == ", ".join(f"`{name}`" for name in named), "nothing but files"
+        for name in named:
+            assert (ROOT / name).is_file(), name
+            assert "\ndef test_" in (ROOT / name).read_text(encoding="utf-8"), name
+    every = {path.relative_to(ROOT).as_posix() for path in (ROOT / "tests" / "security").glob("test_*.py")}
+    assert every <= set(re.findall(r"`([^`]+)`", text)), "a test of security holds no promise"
 
 
 def test_the_version_is_the_same_for_the_installer_and_for_users() -> None:

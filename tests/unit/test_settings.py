@@ -190,14 +190,9 @@ def test_the_interface_to_bind_to(host: str, bind: str) -> None:
     assert build(document("rest.host", host), FOLDER).rest.bind == bind
 
 
-def test_what_is_switched_on_but_not_served_is_listed() -> None:
-    assert build({}, FOLDER).not_yet_served == ()
-    table: dict[str, Any] = {
-        "sentry": {"dsn": "https://c0ffee@sentry.example/42"},
-        "faucet": {},
-        "messaging": {"enable": False},
-    }
-    assert build(table, FOLDER).not_yet_served == ("sentry",)
+def test_the_header_of_proxies_may_stand_where_it_used_to() -> None:
+    for section in ("rest", "messaging"):
+        assert build(document(f"{section}.client_header", "X-Real-IP"), FOLDER).client_header == "X-Real-IP"
 
 
 def test_what_sends_transactions_needs_an_account() -> None:
@@ -244,6 +239,20 @@ def test_a_cap_of_the_faucet_below_one_gift_is_refused(cap: str) -> None:
         (
             {"delegate": {"fees": [{}, {"base_fee": -1}]}},
             "[delegate] fees entry 1 base_fee: expected a whole number of at least 0, got -1",
+        ),
+        (
+            document("rest.trusted_proxies", ["10.0.0.0/40"]),
+            "[rest] trusted_proxies entry 1: "
+            'expected an IP address or a network like 10.0.0.0/8, got "10.0.0.0/40"',
+        ),
+        (
+            document("rest.cors_origins", ["wallet.example"]),
+            "[rest] cors_origins entry 1: "
+            'expected an origin like https://wallet.example, or *, got "wallet.example"',
+        ),
+        (
+            {"rest": {"client_header": "X-A"}, "messaging": {"client_header": "X-B"}},
+            "[messaging]: client_header is an older name of [rest] client_header: keep one of them",
         ),
         (document("logging.levle", "INFO"), "[logging] levle: unknown key; did you mean level?"),
         (
@@ -338,7 +347,7 @@ def test_passwords_are_in_no_text_of_the_settings() -> None:
     assert PASSWORD not in repr(settings) + str(settings)
 
 
-SECRETS = ["node.urls", "node.heads_url", "database.url", "sentry.dsn"]
+SECRETS = ["node.urls", "node.heads_url", "database.url", "telemetry.otlp_endpoint", "sentry.dsn"]
 
 
 @given(st.sampled_from(SECRETS), st.text(max_size=5), st.booleans())

@@ -27,7 +27,6 @@ def test_the_file_of_the_last_release() -> None:
     assert settings.tx_relay.enable
     assert settings.delegate.fees == (DelegateFee(),)
     assert settings.exchange.enable
-    assert settings.not_yet_served == ()
     assert settings.database.url == "", "Postgres by libpq's variables, as before"
     assert settings.remarks == ()
 
@@ -59,7 +58,6 @@ def test_a_file_that_uses_every_key() -> None:
         "root": {"level": "ERROR"},
         "loggers": {"api.resources": {"level": "DEBUG"}},
     }
-    assert settings.not_yet_served == ("sentry",)
     assert without_account(settings) == ()
 
 

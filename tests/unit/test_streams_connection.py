@@ -8,9 +8,10 @@ from websockets.frames import Frame, Opcode
 from websockets.protocol import CLIENT, OPEN, Protocol
 
 from relay.streams.connection import READ_BYTES, Connection
-from relay.streams.hub import Receipt
+from relay.streams.hub import End, Receipt
+from relay.streams.outflow import Outflow
 
-LIMIT = 100_000
+LIMIT, LAST_WORD_SECONDS = 100_000, 0.05
 
 
 class Wire:
@@ -60,6 +61,9 @@ class Talk:
     def close(self) -> None:
         self.is_closed = True
 
+    def last_word(self, why: End, *, is_all_sent: bool) -> bytes:
+        return f"the last word: {why.code}{'' if is_all_sent else ', not all was sent'}".encode()
+
 
 def arrive(connection: Connection, data: bytes) -> None:
     """Hand a connection what arrives, in portions that its buffer takes."""
@@ -73,7 +77,9 @@ def run(act: Callable[[Connection, Wire, Talk], Any]) -> None:
     async def inside() -> None:
         ended: list[Connection] = []
         connection, wire, talk = (
-            Connection(b"hello", LIMIT, memoryview(bytearray(READ_BYTES)), ended.append),
+            Connection(
+                b"hello", Outflow(LIMIT, LAST_WORD_SECONDS), memoryview(bytearray(READ_BYTES)), ended.append
+            ),
             Wire(),
             Talk(),
         )
@@ -87,24 +93,80 @@ def run(act: Callable[[Connection, Wire, Talk], Any]) -> None:
     asyncio.run(inside())
 
 
-def test_who_reads_too_slowly_is_cut_off() -> None:
+def last_words(frames: list[Frame]) -> tuple[bytes, int, bytes]:
+    """Return the last notification, and the code and reason of the close frame behind it."""
+    word, close = frames[-2:]
+    assert (word.opcode, close.opcode) == (Opcode.TEXT, Opcode.CLOSE)
+    return bytes(word.data), int.from_bytes(close.data[:2], "big"), bytes(close.data[2:])
+
+
+def test_who_reads_too_slowly_is_told_why_behind_what_waits_already_and_nothing_more() -> None:
     async def act(connection: Connection, wire: Wire, talk: Talk) -> None:
         for _ in range(9):
             connection.notify(b"x" * 10_000, None)
-        assert not wire.is_aborted
+        assert not talk.is_closed
         for _ in range(9):
             connection.notify(b"x" * 10_000, None)
+        assert talk.is_closed
+        assert len(wire.waiting) < LIMIT + 11_000, "the bound holds"
+        frames = wire.read()
+        assert len(frames) == 10 + 2
+        word, code, reason = last_words(frames)
+        assert (word, code) == (b"the last word: slow_reader", 1013)
+        assert b"slow reader" in reason
+
+    run(act)
+
+
+def test_who_reads_nothing_at_all_is_cut_off_soon_after_the_last_word() -> None:
+    async def act(connection: Connection, wire: Wire, talk: Talk) -> None:
+        for _ in range(20):
+            connection.notify(b"x" * 10_000, None)
+        assert not wire.is_aborted
+        await asyncio.sleep(2 * LAST_WORD_SECONDS)
         assert wire.is_aborted
 
     run(act)
 
 
+def test_who_reads_the_last_word_and_closes_is_let_go_in_peace() -> None:
+    async def act(connection: Connection, wire: Wire, talk: Talk) -> None:
+        connection.end(End("interrupted", "because"))
+        wire.read()
+        arrive(connection, b"".join(wire.other.data_to_send()))
+        assert wire.is_closed
+        assert not wire.is_aborted
+
+    run(act)
+
+
 def test_what_is_held_back_for_a_slow_reader_is_bounded_too() -> None:
+    lost: list[int] = []
+
     async def act(connection: Connection, wire: Wire, talk: Talk) -> None:
         connection.hold()
+        for number in range(12):
+            connection.notify(b"x" * 10_000, Receipt(lambda: None, lambda number=number: lost.append(number)))
+        word, code, _ = last_words(wire.read())
+        assert (word, code) == (b"the last word: slow_reader, not all was sent", 1013)
+        assert lost == list(range(12)), "and so is what came after"
+
+    run(act)
+
+
+def test_what_was_asked_for_may_wait_beside_the_rest_until_it_is_read() -> None:
+    async def act(connection: Connection, wire: Wire, talk: Talk) -> None:
+        assert connection.has_room()
+        connection.allow(5 * LIMIT)
+        for _ in range(50):
+            connection.notify(b"x" * 10_000, None)
+        assert not connection.has_room()
+        assert not talk.is_closed
+        wire.read()
+        connection.resume_writing()
         for _ in range(12):
             connection.notify(b"x" * 10_000, None)
-        assert wire.is_aborted
+        assert talk.is_closed, "what was asked for before is read"
 
     run(act)
 
@@ -230,9 +292,9 @@ def test_a_long_answer_cuts_nobody_off_and_notifications_behind_it_do() -> None:
         connection.respond(b"x" * 5 * LIMIT)
         assert not wire.is_aborted
         connection.notify(b"y" * (LIMIT - 1000), None)
-        assert not wire.is_aborted
+        assert not talk.is_closed
         connection.notify(b"y" * LIMIT, None)
-        assert wire.is_aborted
+        assert last_words(wire.read())[1] == 1013
 
     run(act)
 

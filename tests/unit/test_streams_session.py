@@ -9,7 +9,7 @@ import orjson
 import pytest
 
 from relay.addresses import Address, to_checksum
-from relay.streams.hub import Hub, Kind, News, Receipt
+from relay.streams.hub import End, Hub, Kind, News, Receipt, Subscription
 from relay.streams.rpc import notification
 from relay.streams.session import MOST_SUBSCRIPTIONS, Session
 
@@ -22,8 +22,18 @@ class Outlet:
     def __init__(self) -> None:
         self.sent: list[Any] = []
 
-    def notify(self, text: bytes, receipt: Receipt | None) -> None:
-        self.sent.append(json.loads(text))
+    def tell(self, subscription: Subscription, news: News) -> None:
+        cursor = news.cursor if subscription.wants_cursors else None
+        self.sent.append(json.loads(notification(subscription.id, news.event, cursor)))
+
+    def has_room(self) -> bool:
+        return True
+
+    def allow(self, size: int) -> None:
+        self.sent.append(("allow", size))
+
+    def end(self, why: End) -> None:
+        self.sent.append(why)
 
     def respond(self, text: bytes, receipt: Receipt | None) -> None:
         self.sent.append(json.loads(text))
@@ -68,6 +78,19 @@ def test_a_subscriber_is_told_of_its_user_only() -> None:
         [News((Kind.EVENTS, BO), b"{}"), News((Kind.MESSAGES, ADA), b"{}"), News((Kind.EVENTS, ADA), b"[7]")]
     )
     assert outlet.sent[3:] == [{"jsonrpc": "2.0", "method": f"subscription_{number}", "params": {"event": [7]}}]
+
+
+def test_the_last_word_has_the_cursors_of_what_was_sent_and_none_where_some_was_not() -> None:
+    found, hub, outlet = session()
+    say(found, subscribe(ADA))
+    number = outlet.sent[1]["result"]
+    hub.publish([News((Kind.EVENTS, ADA), b"[7]", cursor="here")])
+    for is_all_sent, cursors in ((True, {number: "here"}), (False, {})):
+        word = json.loads(found.last_word(End("slow_reader", "because"), is_all_sent=is_all_sent))
+        assert (word["method"], word["params"]) == (
+            "end",
+            {"code": "slow_reader", "message": "because", "cursors": cursors},
+        )
 
 
 def test_the_end_of_a_connection_ends_its_subscriptions() -> None:

@@ -12,7 +12,8 @@ import pytest
 
 from graph.trustline import Trustline
 from relay.model import NetworkInfo
-from relay.store.errors import DatabaseBusy, DatabaseUnreachable
+from relay.store.errors import CommitsLost, DatabaseBehind, DatabaseBusy, DatabaseUnreachable
+from relay.store.feed import Commit
 from relay.store.reading import Changes, Snapshot, TakeRows
 from relay.store.rows import CursorPosition, StoredNetwork
 from relay.sync.follower import Follower
@@ -131,7 +132,7 @@ class ScriptedReader:
         assert isinstance(answer, Snapshot)
         yield answer
 
-    def changes_since(self, position: int, known: Collection[int]) -> Changes | None:
+    def changes_since(self, commit: Commit, known: Collection[int]) -> Changes | None:
         answer = self._next()
         assert answer is None or isinstance(answer, Changes)
         return answer
@@ -191,13 +192,37 @@ def test_a_follower_outlives_a_lost_database_and_what_nobody_expects(trouble: Ex
     assert networks.block == block(6)
 
 
-def test_a_follower_whose_database_was_away_loads_anew_for_it_may_be_another() -> None:
-    another = Snapshot(block(3), 7, [stored()], handing_over(Trustline(A, C, given=1)))
-    nothing = Changes(block(3), 7, [stored()], [])
-    networks = followed(FIRST, NEXT, DatabaseUnreachable("gone"), another, nothing)
-    assert (networks.block, networks.position) == (block(3), 7)
+def test_a_follower_whose_database_is_back_as_another_one_goes_over_to_that_when_it_is_as_far() -> None:
+    behind, level = CommitsLost("another", 3), CommitsLost("another", 6)
+    another = Snapshot(block(6), 7, [stored()], handing_over(Trustline(A, C, given=1)))
+    nothing = Changes(block(6), 7, [stored()], [])
+    networks = followed(FIRST, NEXT, DatabaseUnreachable("gone"), behind, level, another, nothing)
+    assert (networks.block, networks.position) == (block(6), 7)
     with networks.reading(ADDRESS) as graph:
         assert graph.users == [A, C]
+
+
+def test_a_follower_goes_back_to_what_a_database_lost_only_after_a_while() -> None:
+    lost = CommitsLost("restored", 3)
+    restored = Snapshot(block(3), 7, [stored()], handing_over(Trustline(A, C, given=1)))
+    networks = followed(FIRST, NEXT, lost, lost, lost, clock=lambda: 1.0)
+    assert networks.block == block(6)
+    now = iter(range(0, 1000, 6))
+    networks = followed(
+        FIRST, NEXT, lost, lost, restored, Changes(block(3), 7, [stored()], []), clock=lambda: next(now)
+    )
+    assert networks.block == block(3)
+
+
+def test_a_follower_does_not_go_back_to_what_a_replica_has_that_is_behind() -> None:
+    """Neither while it says so, nor where everything is to be loaded and another replica is met."""
+    older = Snapshot(block(5), 55, [stored()], handing_over())
+    networks = followed(FIRST, NEXT, DatabaseBehind("at 55"), DatabaseBehind("at 55"), NOTHING)
+    assert networks.block == block(6)
+    networks = followed(FIRST, NEXT, None, older, NOTHING)
+    assert networks.block == block(6)
+    with networks.reading(ADDRESS) as graph:
+        assert graph.users == [A, B, C]
 
 
 def test_a_follower_kept_waiting_for_a_connection_goes_on_where_it_was() -> None:

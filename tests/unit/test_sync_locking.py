@@ -187,3 +187,61 @@ def test_two_searches_hold_the_same_network_at_once_and_an_update_waits_for_both
     assert not done.wait(SOON)
     second.leave()
     assert done.wait(LONG)
+
+
+def test_a_short_look_is_not_kept_waiting_by_a_writer_who_waits_for_a_long_one() -> None:
+    lock = ReadersWriterLock(courtesy=LONG, patience=0)
+    search = Visitor(lock.reading)
+    assert search.is_inside()
+    writer = Visitor(lock.writing)
+    assert not writer.is_inside(SOON)
+    other_search = Visitor(lock.reading)
+    look = Visitor(lambda: lock.reading(briefly=True))
+    assert look.is_inside()
+    assert not other_search.is_inside(SOON)
+    look.leave()
+    search.leave()
+    assert writer.is_inside()
+    late = Visitor(lambda: lock.reading(briefly=True))
+    assert not late.is_inside(SOON)
+    writer.leave()
+    assert other_search.is_inside()
+    other_search.leave()
+    assert late.is_inside()
+    late.leave()
+
+
+def test_short_looks_alone_give_way_to_a_writer() -> None:
+    lock = ReadersWriterLock(courtesy=LONG)
+    look = Visitor(lambda: lock.reading(briefly=True))
+    assert look.is_inside()
+    writer = Visitor(lock.writing)
+    assert not writer.is_inside(SOON)
+    late = Visitor(lambda: lock.reading(briefly=True))
+    assert not late.is_inside(SOON)
+    look.leave()
+    assert writer.is_inside()
+    assert not late.is_inside(SOON)
+    writer.leave()
+    assert late.is_inside()
+    late.leave()
+
+
+def test_a_writer_gets_in_although_short_looks_never_pause() -> None:
+    lock, is_over = ReadersWriterLock(), threading.Event()
+
+    def look() -> None:
+        while not is_over.is_set():
+            with lock.reading(briefly=True):
+                pass
+
+    threads = [threading.Thread(target=look, daemon=True) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for _ in range(20):
+        writer = Visitor(lock.writing)
+        assert writer.is_inside()
+        writer.leave()
+    is_over.set()
+    for thread in threads:
+        thread.join(LONG)

@@ -1,0 +1,1 @@
+"""What hostile clients send, and what all others notice of it."""
