@@ -4,7 +4,6 @@ Run as ``python -m benchmarks.index_cold URL`` it is the process that is measure
 """
 
 import gc
-import io
 import json
 import subprocess
 import sys
@@ -12,12 +11,12 @@ import time
 
 from benchmarks.index_client import Client
 from benchmarks.index_world import World, connected, free
-from benchmarks.networks import CreditNetwork, preferential
+from benchmarks.networks import preferential
 from benchmarks.report import Report, Row
+from benchmarks.server_world import replace_trustlines
 from benchmarks.timing import resident_mb
 from relay.store.connection import Pool
 from relay.store.reading import FeedListener, StateReader
-from relay.store.rows import TRUSTLINE_COLUMNS
 from relay.sync.follower import Follower
 from relay.sync.networks import Networks
 
@@ -30,7 +29,7 @@ def run(world: World, report: Report, *, users: int, is_decisive: bool) -> None:
     report.progress("cold start: making the trustlines", 0, 1)
     network = preferential(users, PER_USER, SEED, "cold start")
     database = world.database(template=world.indexed().url)
-    _write(database, network)
+    replace_trustlines(database, network)
     count = len(network.rows)
     rows = world.folder / "trustlines"
     network.write(rows)
@@ -56,21 +55,6 @@ def run(world: World, report: Report, *, users: int, is_decisive: bool) -> None:
         Row(f"{name}, from the start of tl-relay serve to its first answer", _command(world, database), "s")
     )
     world.drop(database)
-
-
-def _write(url: str, network: CreditNetwork) -> None:
-    """Put the trustlines of a network in the place of those in a database, by COPY."""
-    with connected(url) as connection, connection.cursor() as cursor:
-        cursor.execute("SELECT id FROM networks LIMIT 1")
-        (network_id,) = cursor.fetchone() or (0,)
-        cursor.execute("TRUNCATE trustlines")
-        lines = io.StringIO()
-        for lower, higher, *numbers in network.rows:
-            figures = "\t".join(str(int(number)) for number in numbers)
-            lines.write(f"{network_id}\t\\\\x{lower.hex()}\t\\\\x{higher.hex()}\t{figures}\n")
-        lines.seek(0)
-        cursor.copy_expert(f"COPY trustlines ({TRUSTLINE_COLUMNS}) FROM STDIN", lines)
-        cursor.execute("VACUUM ANALYZE trustlines")
 
 
 def _copy_away(url: str) -> float:

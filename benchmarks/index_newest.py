@@ -15,7 +15,7 @@ from benchmarks.report import Report, Row
 from benchmarks.timing import Times
 from relay.api.resources.events import DEFAULT_TYPES
 from relay.store.connection import Connection, Pool
-from relay.store.reading import EventFilter, EventReader
+from relay.store.event_reading import EventFilter, EventReader
 
 NEWEST = 50
 MOST_MILLISECONDS = 10

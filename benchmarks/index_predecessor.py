@@ -39,7 +39,7 @@ class Ethindex:
         python = os.environ.get("PEER_PYTHON")
         if not python:
             raise PredecessorAbsent("PEER_PYTHON is not set")
-        self._world, self._url, self._python = world, url, python
+        self._world, self._url, self.python = world, url, python
         given = parse_dsn(url)
         names = {"PGHOST": "host", "PGPORT": "port", "PGUSER": "user", "PGDATABASE": "dbname"}
         places = {variable: given[name] for variable, name in names.items()}
@@ -79,7 +79,7 @@ class Ethindex:
 
     def _start(self, *words: str) -> Child:
         # -I keeps this checkout out of the predecessor's sight.
-        command = [self._python, "-I", "-c", COMMAND, *words]
+        command = [self.python, "-I", "-c", COMMAND, *words]
         try:
             return self._world.start("ethindex", command, self._environment)
         except OSError as error:

@@ -104,12 +104,12 @@ class World:
         self.server.drop_database(parse_dsn(url)["dbname"])
 
     def config(self, database: str, node: Anvil, **more: Any) -> Path:
-        """Write settings and return their file; ``more`` by key: port, poll_seconds, batch_blocks, heads_url."""
+        """Write settings and return their file; ``more`` by key: port, poll_seconds, heads_url ..."""
         folder = self.folder / self._name("settings")
         folder.mkdir()
         content = {"networks": [to_checksum(self.chain.network)]}
         (folder / "addresses.json").write_text(json.dumps(content), encoding="ascii")
-        sections = {"rest": ("port",), "index": ("poll_seconds", "batch_blocks")}
+        sections = {"rest": ("port", "processes"), "index": ("poll_seconds", "batch_blocks")}
         lines = ["[database]", f'url = "{database}"', "[logging]", 'level = "WARNING"']
         lines += ["[node]", f'urls = ["{node.url}"]']
         if "heads_url" in more:

@@ -6,6 +6,7 @@ A network is kept as rows, as the database hands them out, so that building its 
 import csv
 import gzip
 import math
+import os
 import random
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -20,6 +21,7 @@ Row = tuple[User, User, int, int, int, int, int, bool, int]
 AT = 1_700_000_000
 """The time of all questions, and of the last change of all balances: interest is a case of its own."""
 
+RIPPLE = Path(__file__).parents[2] / "shared" / "data" / "ripple-credit-lines.csv.gz"
 DIVISOR = 100
 FROZEN_SHARE = 0.005
 UNUSED_SHARE = 0.4
@@ -82,6 +84,11 @@ def read_rows(path: Path) -> Iterator[Row]:
                 bool(is_frozen),
                 mtime,
             )
+
+
+def ripple_path() -> Path:
+    """Return where the credit lines of Ripple are: RIPPLE_CSV, or beside the checkout."""
+    return Path(os.environ.get("RIPPLE_CSV") or RIPPLE)
 
 
 def ripple(path: Path) -> CreditNetwork:

@@ -5,17 +5,13 @@ Its option is RIPPLE_CSV, the place of ``ripple-credit-lines.csv.gz``; without i
 """
 
 import gc
-import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 from benchmarks import path_upkeep
-from benchmarks.networks import CreditNetwork, preferential, ripple
+from benchmarks.networks import CreditNetwork, preferential, ripple, ripple_path
 from benchmarks.path_searches import Bench, Scale
 from benchmarks.report import Report, Row
-
-RIPPLE = Path(__file__).parents[2] / "shared" / "data" / "ripple-credit-lines.csv.gz"
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,11 +64,10 @@ def _network(users: int, per_user: int) -> CreditNetwork:
 
 
 def _ripple(report: Report, scale: Scale) -> None:
-    path = Path(os.environ.get("RIPPLE_CSV") or RIPPLE)
     try:
-        network = ripple(path)
+        network = ripple(ripple_path())
     except OSError as error:
-        report.note(f"The rows of the Ripple network are left out: {path.name}: {error.strerror} (RIPPLE_CSV).")
+        report.note(f"The rows of the Ripple network are left out: {error.strerror} (RIPPLE_CSV).")
         return
     _search(report, network, scale)
 

@@ -6,6 +6,8 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
+from benchmarks import plots
+from benchmarks.plots import COLOURS
 from benchmarks.report import HEADINGS, RESULTS, Row, cells
 
 HERE = Path(__file__).parent
@@ -13,20 +15,25 @@ README = HERE / "README.md"
 PLOT = HERE / "paths.svg"
 BEGIN, END = "<!-- {} -->\n", "<!-- end of {} -->"
 
+BARS = {
+    "server": ("Answers by the server on two cores", "requests/s"),
+    "streams": ("One event to all subscriptions", "ms"),
+}
+"""The benchmarks of which there is a plot of bars: its title, and the unit of the rows in it."""
+
 SIZES = {
     "1,000 users": 5000,
     "10,000 users": 50_000,
     "100,000 users, 500": 500_000,
     "100,000 users, 1,": 1_000_000,
 }
-COLOURS = ("#0b6e4f", "#b3261e", "#8a6d00", "#5b5f97", "#c2570c", "#777777")
 WIDTH, HEIGHT, MARGIN, LEGEND = 760, 420, 60, 190
 
 
 def main() -> None:
     """Rewrite what lies between the marks of the README, and the plot."""
     text = README.read_text(encoding="utf-8")
-    for name in ("paths", "index"):
+    for name in ("paths", "index", "server", "streams"):
         path = RESULTS / f"{name}.json"
         if not path.exists():
             continue
@@ -36,7 +43,27 @@ def main() -> None:
         text = replaced(text, name, markdown(rows))
         if name == "paths":
             PLOT.write_text(plot(rows), encoding="utf-8")
+        if name in BARS:
+            title, unit = BARS[name]
+            (HERE / f"{name}.svg").write_text(plots.bars(title, unit, figures(rows, unit)), encoding="utf-8")
+    held = RESULTS / "server-long.json"
+    if held.exists():
+        series = json.loads(held.read_text(encoding="ascii"))
+        over_time = plots.lines("Memory during mixed load with reorgs", "MB", series)
+        (HERE / "server-long.svg").write_text(over_time, encoding="utf-8")
     README.write_text(text, encoding="utf-8")
+
+
+def figures(rows: Iterable[Row], unit: str) -> dict[str, dict[str, float]]:
+    """Return the rows of a unit as bars: our figure, and those of the peers."""
+    found: dict[str, dict[str, float]] = {}
+    for row in rows:
+        if row.unit == unit:
+            numbers = {name: value for name, value in row.peers.items() if not isinstance(value, str)}
+            whole = {"this relay": row.value, **numbers}
+            label = row.name.removesuffix(", requests/s on two cores")
+            found[label] = {name: value for name, value in whole.items() if value > 0}
+    return found
 
 
 def replaced(text: str, mark: str, content: str) -> str:

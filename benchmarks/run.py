@@ -9,7 +9,7 @@ import importlib
 import os
 import sys
 
-BENCHMARKS = {"paths": "benchmarks.paths", "index": "benchmarks.index"}
+BENCHMARKS = {name: f"benchmarks.{name}" for name in ("paths", "index", "server", "streams")}
 NO = {"", "0", "no", "false"}
 
 
