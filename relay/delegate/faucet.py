@@ -52,12 +52,12 @@ class Faucet:
             if not is_under_way:
                 # Once the day's gifts are given, requests cost next to nothing; this is looked at again below.
                 self._require_left(transaction, self._gifts.amount)
-        # One that is in a block counts as on its way until that is noted, but by then the address has its ether.
-        under_way = self._under_way(address) if is_under_way else None
-        if under_way is not None and self._signer.node.receipts([under_way])[0] is None:
+        under_way = self._waiting(address) if is_under_way else None
+        if under_way is not None:
             return under_way
         if self._signer.node.balance(address) >= self._gifts.enough:
-            return None
+            # What is pending counts: it may be what another request has given since the look above.
+            return self._waiting(address)
         gas = self._gas(address)
         gifts, found = self._gifts, _UnderWay()
 
@@ -96,6 +96,13 @@ class Faucet:
             return None
         attempt = self._signer.store.last_attempt(known.id)
         return None if attempt is None else attempt.hash
+
+    def _waiting(self, address: Address) -> bytes | None:
+        """Return the hash of a gift that is in no block, even if it is not noted yet that one is."""
+        under_way = self._under_way(address)
+        if under_way is None or self._signer.node.receipts([under_way])[0] is not None:
+            return None
+        return under_way
 
     def _gas(self, address: Address) -> int:
         """Return the gas limit of a gift: contracts, as identities are, use some when they are given ether."""

@@ -67,7 +67,7 @@ def wallet(world: World) -> Wallet:
 
 def left(relay: Delegating) -> int:
     """What the relay's account has, in wei."""
-    return relay.world.w3.eth.get_balance(relay.account.address)
+    return relay.balance(relay.account.address)
 
 
 def sent(relay: Delegating) -> int:

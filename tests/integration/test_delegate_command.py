@@ -47,7 +47,8 @@ def test_everything_is_served_and_no_secret_is_seen(world: World, database_url: 
     with running("run", "--config", path, log=log) as process:
         until("it serves", lambda: requests.get(f"{base}/networks", timeout=5).json(), log)
         gift = requests.post(f"{base}/request-ether", json={"address": wallet.address}, timeout=30).json()
-        assert requests.get(f"{base}/transactions/{gift}/status", timeout=5).json()["status"] == "success"
+        gifted = f"{base}/transactions/{gift}/status"
+        until("it is in a block", lambda: requests.get(gifted, timeout=5).json()["status"] == "success", log)
         data = world.network.encode_abi("updateTrustline", [world.factory, 5, 6, 0, 0, False])
         meta = as_json(wallet.meta(world.network.address, data, nonce=1))
         envelope = requests.post(f"{base}/relay-meta-transaction", json={"metaTransaction": meta}, timeout=30)

@@ -62,7 +62,7 @@ def offer(network: Contract, other: Wallet, given: int = 100) -> str:
 
 def spent(relay: Delegating) -> int:
     """What the relay's account has left, in wei."""
-    return relay.world.w3.eth.get_balance(relay.account.address)
+    return relay.balance(relay.account.address)
 
 
 def refused(relay: Delegating, meta: MetaTransaction, said: str, status: int = 400) -> None:

@@ -25,7 +25,7 @@ from relay.outgoing import build_outgoing
 from relay.settings import build
 from relay.store.connection import Pool
 from relay.store.operations import Turn
-from tests.support.delegating import Delegating, Wallet, World, account_section, delegating, relay_meta
+from tests.support.delegating import Delegating, Wallet, World, account_section, delegating, relay_meta, settle
 from tests.support.fake_services import services
 from tests.support.identity_world import deploy_identity_world, make_wallets
 
@@ -84,7 +84,7 @@ def give(relay: Delegating) -> tuple[str, str]:
 
 
 def has(relay: Delegating, address: str) -> int:
-    return relay.world.w3.eth.get_balance(address)
+    return relay.balance(address)
 
 
 def status(relay: Delegating, transaction: str) -> dict[str, Any]:
@@ -103,6 +103,7 @@ def waiting(relay: Delegating) -> dict[int, Any]:
 
 
 def nonce_of(relay: Delegating) -> int:
+    settle(relay.world.anvil)
     return relay.world.w3.eth.get_transaction_count(relay.account.address)
 
 

@@ -6,7 +6,9 @@ import threading
 import time
 import uuid
 from collections.abc import Iterator
+from contextlib import ExitStack, suppress
 
+import psutil
 import pytest
 
 from relay.model import Block
@@ -195,13 +197,13 @@ def test_an_idle_connection_that_broke_is_replaced_before_anybody_notices(pair: 
     commit(primary, 1)
     pair.await_replay()
     either = ReplicaPool(pair.url("relay", "any", replica_first=True), 4)
-    held = [either.snapshot() for _ in range(4)]
-    for each in held:
-        each.__enter__()
-    for each in held:
-        each.__exit__(None, None, None)
+    with ExitStack() as held:
+        cursors = [held.enter_context(either.snapshot()) for _ in range(4)]
+        serving = [psutil.Process(cursor.connection.info.backend_pid) for cursor in cursors]
     os.kill(pair.replica.child.pid, signal.SIGKILL)  # type: ignore[union-attr]
     until("the replica is gone", lambda: is_gone(pair))
+    # They notice a moment later that the process which started them has gone.
+    until("so are those that served the connections", lambda: not any(map(is_at_work, serving)))
     assert number_read(either) == 1, "from the primary"
 
 
@@ -222,6 +224,12 @@ def is_replica(pool: Pool) -> bool:
         cursor.execute("SELECT pg_is_in_recovery()")
         row = cursor.fetchone()
         return bool(row and row[0])
+
+
+def is_at_work(process: psutil.Process) -> bool:
+    with suppress(psutil.NoSuchProcess):
+        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+    return False
 
 
 def is_gone(pair: Pair) -> bool:

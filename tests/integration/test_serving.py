@@ -144,19 +144,24 @@ def test_a_connection_that_stays_open_is_answered_at_once(service: Service) -> N
     assert statistics.median(waits) < 0.02, "40 ms would be those of a delayed acknowledgement"
 
 
+def fewest_of_bursts(service: Service) -> int:
+    """Connect twenty clients at once, seven times; how many the worker that took in fewest holds, in all."""
+    fewest = 0
+    for _ in range(7):
+        with ExitStack() as opened:
+            clients = [service.client() for _ in range(20)]
+            for client in clients:
+                opened.callback(client.close)
+                client.connect()
+            pids = [ask(client)["pid"] for client in clients]
+        fewest += min(pids.count(pid) for pid in service.workers())
+    return fewest
+
+
 def test_a_burst_of_connections_is_shared_by_the_workers(tmp_path: Path) -> None:
-    fewest = []
     with serving(tmp_path) as service:
-        for _ in range(7):
-            with ExitStack() as opened:
-                clients = [service.client() for _ in range(20)]
-                for client in clients:
-                    opened.callback(client.close)
-                    client.connect()
-                pids = [ask(client)["pid"] for client in clients]
-            fewest.append(min(pids.count(pid) for pid in service.workers()))
-    # Even shares would be 70 in all; whoever wakes up first takes what it likes where nobody stands back.
-    assert sum(fewest) >= 57, fewest
+        # Nearly even, which would be 70; what else this machine does may come in between once.
+        assert any(fewest_of_bursts(service) >= 60 for _ in range(3))
 
 
 def test_with_a_worker_only_its_own_connections_end_and_another_takes_its_place(tmp_path: Path) -> None:

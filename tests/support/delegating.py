@@ -2,6 +2,7 @@
 
 import json
 import secrets
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -39,6 +40,7 @@ from relay.sync.follower import Follower
 from relay.sync.networks import Networks
 
 PASSWORD = "open-sesame-7531"
+SETTLED_SECONDS = 0.5
 
 
 def write_keystore(folder: Path, key: str, password: str = PASSWORD) -> dict[str, str]:
@@ -78,18 +80,29 @@ class Delegating:
     app: Flask
     account: LocalAccount
     node: Node
-    update: Callable[[], None]
+    index: Callable[[], None]
     """Indexes what is new on the chain."""
+
+    def update(self) -> None:
+        settle(self.world.anvil)
+        self.index()
 
     @property
     def client(self) -> FlaskClient:
         return self.app.test_client()
 
     def tend(self) -> bool:
+        settle(self.world.anvil)
         moved = [keeper.tend() for keeper in self.outgoing.keepers]
         return any(moved)
 
+    def balance(self, address: str) -> int:
+        """Return what somebody has, gifts on their way included where blocks are made at once."""
+        settle(self.world.anvil)
+        return self.world.w3.eth.get_balance(Web3.to_checksum_address(address))
+
     def ask(self, path: str) -> Any:
+        settle(self.world.anvil)
         answer = self.client.get(f"/api/v1/{path}")
         assert answer.status_code == 200, answer.text
         return answer.json
@@ -102,6 +115,17 @@ class Delegating:
         status, answer = self.post(path, body)
         assert status == 200, answer
         return answer
+
+
+def settle(anvil: Anvil) -> None:
+    """Let a chain that mines at once do so: it takes a transaction a moment before it makes the block."""
+
+    def waits() -> bool:
+        return anvil.rpc("anvil_getAutomine") and anvil.rpc("txpool_status")["pending"] != "0x0"
+
+    deadline = time.monotonic() + SETTLED_SECONDS
+    while waits() and time.monotonic() < deadline:
+        time.sleep(0.002)
 
 
 @dataclass(frozen=True)
@@ -233,12 +257,12 @@ def delegating(
     pool, networks = Pool(database_url, 16, 30), Networks()
     follower = Follower(StateReader(pool), networks, lambda: FeedListener(database_url))
 
-    def update() -> None:
+    def index() -> None:
         while indexer.step():
             pass
         follower.catch_up()
 
-    update()
+    index()
     outgoing = build_outgoing(settings, through(node), CHAIN_ID, app.load_account(settings, CHAIN_ID), pool, clock)
     services = Services(
         networks=networks,
@@ -261,7 +285,7 @@ def delegating(
     if start:
         outgoing.start()
     try:
-        yield Delegating(world, outgoing, create_app(services, max_body_bytes=2**17), account, node, update)
+        yield Delegating(world, outgoing, create_app(services, max_body_bytes=2**17), account, node, index)
     finally:
         outgoing.stop()
         pool.close()
