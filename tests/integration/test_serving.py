@@ -224,7 +224,7 @@ def test_new_settings_are_taken_over_without_a_request_lost_and_bad_ones_are_not
             until("the old have gone", lambda: len(service.workers()) == 1)
             assert service.get()["name"] == "new"
         assert load.faults == []
-        assert load.answers["old"] > 50
+        assert load.answers["old"] > 10, "there was load all the while"
         kept.close()
 
 
