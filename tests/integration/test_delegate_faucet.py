@@ -10,8 +10,10 @@ import pytest
 from eth_account import Account
 from web3 import Web3
 
+from relay.chain.node import Node
 from relay.devnet.anvil import Anvil
 from tests.support.delegating import Delegating, World, delegating, new_wallet
+from tests.support.faulty_node import FaultyNode
 from tests.support.identity_world import deploy_identity_world
 
 GIFT = 10**15
@@ -40,7 +42,15 @@ def clock() -> Clock:
 
 
 @pytest.fixture
-def relay(world: World, database_url: str, tmp_path: Path, clock: Clock) -> Iterator[Delegating]:
+def node() -> list[FaultyNode]:
+    """What stands between the relay and its node, once there is a relay."""
+    return []
+
+
+@pytest.fixture
+def relay(
+    world: World, database_url: str, tmp_path: Path, clock: Clock, node: list[FaultyNode]
+) -> Iterator[Delegating]:
     """A relay that gives at most three times to one address, and a little more than twenty times in all."""
     faucet = {
         "enable": True,
@@ -49,7 +59,14 @@ def relay(world: World, database_url: str, tmp_path: Path, clock: Clock) -> Iter
         "per_address_and_day": 3 * GIFT,
         "per_day": 21 * GIFT,
     }
-    with delegating(world, database_url, tmp_path, start=False, clock=clock, faucet=faucet) as served:
+
+    def between(real: Node) -> FaultyNode:
+        node.append(FaultyNode(real))
+        return node[0]
+
+    with delegating(
+        world, database_url, tmp_path, start=False, clock=clock, through=between, faucet=faucet
+    ) as served:
         yield served
 
 
@@ -82,6 +99,28 @@ def test_a_gift_on_its_way_is_not_given_twice(relay: Delegating, world: World) -
         world.anvil.mine()
     assert {status for status, _ in answers} == {200}
     assert len({transaction for _, transaction in answers}) == 1
+    assert balance(relay, address) == GIFT
+
+
+def test_who_asks_while_another_request_gives_is_told_of_that_gift(
+    relay: Delegating, world: World, node: list[FaultyNode]
+) -> None:
+    address, others = Account.create().address, []
+
+    def give_meanwhile(method: str, params: list[Any]) -> None:
+        if method == "eth_getBalance" and params == [address.lower(), "pending"]:
+            node[0].obey()
+            others.append(ask(relay, address))
+
+    world.anvil.rpc("evm_setAutomine", False)
+    try:
+        node[0].interfere = give_meanwhile
+        answer = ask(relay, address)
+    finally:
+        world.anvil.rpc("evm_setAutomine", True)
+        world.anvil.mine()
+    assert answer[1] is not None
+    assert [answer] == others
     assert balance(relay, address) == GIFT
 
 
